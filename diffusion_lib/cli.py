@@ -1,0 +1,258 @@
+"""The command line: `python -m diffusion_lib train | sample | evaluate | models`.
+
+Only reading arguments and printing happen here; what a command does is a call into the library. Wrong input ends in one
+sentence that says what was given and what would be right, and in exit code 2.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from . import zoo
+from .checkpoints import read_about
+from .conditioning import AttributeConditioner
+from .data.pets import encode, parse_caption
+from .denoisers import NeuralDenoiser
+from .guidance import ClassifierFreeGuidance
+from .judging import Protocol, judge, judge_classifier
+from .networks.classifier import Classifier
+from .pictures import enlargement, image_grid, save_gif, side_by_side, text_picture, to_image
+from .random import CounterGenerator, randn
+from .recipes import read_recipe
+from .runs import run_recipe
+from .samplers import DPMSolverPP2M, State, trajectory
+from .schedules import uniform_times
+from .zoo.card import measurements, write_card
+
+FRAMES = 60                                                  # of a GIF, at most
+
+
+class UsageError(ValueError):
+    """An argument that makes no sense."""
+
+
+# Arguments -----------------------------------------------------------------------------------------------------------
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but its complaints read like ours and are raised instead of printed."""
+
+    WORDINGS = (
+        (r"argument (\S+): invalid choice: (\S+) \(choose from (.*)\)", r"\1 is \2, but it has to be one of: \3"),
+        (r"argument (\S+): expected.*", r"\1 is given without its value"),
+        (r"argument (\S+): (is .*)", r"\1 \2"),
+        (r"the following arguments are required: (.*)", r"\1 is missing; --help says what is needed"),
+        (r"unrecognized arguments: (.*)", r"\1 is given, but nothing of that name is known here; --help says what is"),
+    )
+
+    def error(self, message):
+        for theirs, ours in self.WORDINGS:
+            message = re.sub(theirs, ours, message)
+        raise UsageError(message)
+
+
+def _number(kind: type, low: float, high: float, rule: str):
+    """A reader of numbers for argparse."""
+    def read(text: str):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"is {text!r}, but it has to be {rule}")
+        return value
+    return read
+
+
+def _whole(low: int, high: int):
+    return _number(int, low, high, f"a whole number from {low} to {high}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="diffusion-lib", description="Train, use and judge small diffusion models.", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+
+    walk = argparse.ArgumentParser(add_help=False)
+    walk.add_argument("model", metavar="MODEL", help="a shipped model (see `models`) or a .safetensors file")
+    walk.add_argument("--steps", metavar="N", type=_whole(1, 1000), default=30, help="steps from static to picture (default: 30)")
+    walk.add_argument("--guidance", metavar="W", type=_number(float, 0, 100, "a number from 0 (no prompt) to 100"), default=2.0,
+                      help="how strongly the prompt counts; 1 is the model as trained (default: 2)")
+    walk.add_argument("--seed", metavar="N", type=_whole(0, 2**32 - 1), default=7, help="which static to begin with (default: 7)")
+
+    train = commands.add_parser("train", help="train a model by a recipe")
+    train.add_argument("recipe", metavar="RECIPE.toml", type=Path)
+    train.add_argument("--out", metavar="DIR", type=Path, help="the run's folder (default: runs/NAME)")
+    train.add_argument("--resume", action="store_true", help="go on from the checkpoint in that folder")
+    train.set_defaults(run=run_train)
+
+    sample = commands.add_parser("sample", parents=[walk], help="draw pictures",
+                                 description="Draw pictures with DPM-Solver++(2M): one question to the model a step.")
+    sample.add_argument("prompt", metavar="PROMPT", nargs="?", help='for example "a cat wearing a crown"; without: whatever comes')
+    sample.add_argument("--attributes", metavar="NAME=VALUE", nargs="+", default=[], help="for example animal=cat hat=top-hat")
+    sample.add_argument("--count", metavar="N", type=_whole(1, 400), default=16, help="how many pictures (default: 16)")
+    sample.add_argument("--out", metavar="FILE", type=Path, help="FILE.png: the pictures; FILE.gif: the walk, and beside it the model's guess")
+    sample.add_argument("--ascii", action="store_true", help="draw the walk of the first picture in the terminal")
+    sample.set_defaults(run=run_sample)
+
+    evaluate = commands.add_parser("evaluate", parents=[walk], help="measure how good a model is")
+    evaluate.add_argument("--n", metavar="N", type=_whole(5, 100_000), default=Protocol.n, help=f"pictures a question (default: {Protocol.n})")
+    evaluate.add_argument("--sweep-n", metavar="N", type=_whole(0, 100_000), default=Protocol.sweep_n,
+                          help=f"pictures a row of the sweep over guidance and steps; 0 leaves it out (default: {Protocol.sweep_n})")
+    evaluate.add_argument("--classifier", metavar="MODEL", default="pets32-classifier", help="who judges (default: pets32-classifier)")
+    evaluate.add_argument("--json", action="store_true", help="print JSON, and nothing else")
+    evaluate.add_argument("--card", action="store_true", help="write the results and the model's card beside its file")
+    evaluate.set_defaults(run=run_evaluate)
+
+    commands.add_parser("models", help="list the shipped models").set_defaults(run=run_models)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. arguments: as in `sys.argv[1:]`. Returns the exit code: 0, or 2 for wrong input."""
+    try:
+        options = _parser().parse_args(arguments)
+        options.run(options)
+    except (ValueError, FloatingPointError, OSError) as error:
+        print(f"diffusion-lib: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("diffusion-lib: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+# Commands ------------------------------------------------------------------------------------------------------------
+
+def run_train(options: argparse.Namespace) -> None:
+    """Train by a recipe, in a folder of its own."""
+    recipe = read_recipe(options.recipe)
+    folder = options.out or Path("runs") / recipe.name
+    print(f"The finished model is {run_recipe(recipe, folder, options.resume)}")
+
+
+def run_sample(options: argparse.Namespace) -> None:
+    """Draw pictures into a file or the terminal."""
+    out, steps = options.out, options.steps
+    if out is None and not options.ascii:
+        raise UsageError("--out is missing, but it has to name a FILE.png or FILE.gif (or --ascii draws in the terminal)")
+    if out is not None and (out.suffix.lower() not in (".png", ".gif") or not out.parent.is_dir()):
+        raise UsageError(f"--out is {str(out)!r}, but it has to be a FILE.png (pictures) or FILE.gif (the walk) in a folder that exists")
+    denoiser = _loaded(options.model)
+    if not isinstance(denoiser, NeuralDenoiser):
+        raise UsageError(f"MODEL is {options.model!r}, a {type(denoiser).__name__}, but it has to be one that draws pictures")
+    moments = _moments(steps, FRAMES) if out is not None and out.suffix.lower() == ".gif" else {steps}
+    # In the terminal as in the oldest explanations of diffusion: of 50 steps, number 0, 10, 30 and 50.
+    terminal = {0, round(steps / 5), round(3 * steps / 5), steps} if options.ascii else set()
+    walk = _walk(denoiser, _asked(denoiser, options), options, moments | terminal)
+    if options.ascii:
+        texts = [f"{f'Step {k}':<32}\n{text_picture(walk[k].x[0])}" for k in sorted(terminal)]
+        print(side_by_side(texts, shutil.get_terminal_size().columns))
+    if out is not None:
+        _write([walk[k] for k in sorted(moments)], out)
+        print(f"{options.count} pictures are in {out}")
+
+
+def run_evaluate(options: argparse.Namespace) -> None:
+    """Measure a model and print the result, or make its card."""
+    model = _loaded(options.model).to(memory_format=torch.channels_last)
+    protocol = replace(Protocol(), n=options.n, guidance=options.guidance, steps=options.steps, seed=options.seed, sweep_n=options.sweep_n)
+    if isinstance(model, Classifier):
+        results = judge_classifier(model, protocol)
+    else:
+        classifier = _loaded(options.classifier)
+        if not isinstance(classifier, Classifier):
+            raise UsageError(f"--classifier is {options.classifier!r}, a {type(classifier).__name__}, but it has to be a classifier")
+        if not isinstance(_conditioner(model), AttributeConditioner):
+            raise UsageError(f"MODEL is {options.model!r}, but only models that take the attributes of pets can be judged")
+        results = judge(model, classifier.to("cpu"), protocol)
+    print(json.dumps(results) if options.json else measurements(results))
+    if options.card:
+        written = write_card(zoo.file_of(options.model), results)
+        print(f"The card is {written}", file=sys.stderr)
+
+
+def run_models(options: argparse.Namespace) -> None:
+    """List what is shipped."""
+    for model in zoo.models():
+        print(f"{model.name:20} {model.summary}")
+
+
+# Parts of them -------------------------------------------------------------------------------------------------------
+
+def _loaded(name: str) -> nn.Module:
+    """A model on the fastest device, with float32 arithmetic that is the same on each."""
+    torch.backends.cudnn.allow_tf32 = False
+    return zoo.load(name).to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _conditioner(denoiser: nn.Module) -> nn.Module | None:
+    return getattr(getattr(denoiser, "network", None), "conditioner", None)
+
+
+def _asked(denoiser: NeuralDenoiser, options: argparse.Namespace) -> Tensor | None:
+    """The prompt as attributes, one row for each picture, or None where nothing is asked."""
+    prompt, pairs = options.prompt, options.attributes
+    if prompt is None and not pairs:
+        return None
+    if prompt is not None and pairs:
+        raise UsageError(f"PROMPT is {prompt!r} and --attributes is {' '.join(pairs)!r}, but only one of them can be given")
+    if not isinstance(_conditioner(denoiser), AttributeConditioner):
+        raise UsageError(f"MODEL is {options.model!r}, which takes no prompt, but PROMPT or --attributes was given")
+    try:
+        row = parse_caption(prompt) if prompt is not None else encode(_pairs(pairs))[0]
+    except ValueError as error:
+        said = f"PROMPT is {prompt!r}" if prompt is not None else f"--attributes is {' '.join(pairs)!r}"
+        raise UsageError(f"{said}: {error}") from error
+    return row.expand(options.count, -1).to(next(denoiser.parameters()).device)
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    """["animal=cat", "hat=top-hat"] as a dict; hyphens and underscores stand for spaces."""
+    pairs = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or name in pairs:
+            raise UsageError(f"{text!r} is not NAME=VALUE, with each name once, such as animal=cat hat=top-hat")
+        pairs[name] = value.replace("-", " ").replace("_", " ")
+    return pairs
+
+
+def _moments(steps: int, most: int) -> set[int]:
+    """At most so many of the states 0 ... steps, evenly spread, the first and the last among them."""
+    count = min(steps, most - 1)
+    return {round(k * steps / count) for k in range(count + 1)}
+
+
+def _walk(denoiser: NeuralDenoiser, cond: Tensor | None, options: argparse.Namespace, moments: Collection[int]) -> dict[int, State]:
+    """From static to picture; returns the states at the wanted moments."""
+    shape = read_about(zoo.file_of(options.model)).get("shape", [3, 32, 32])
+    times, device = uniform_times(options.steps), next(denoiser.parameters()).device
+    x = randn((options.count, *shape), CounterGenerator(options.seed), device) * float(denoiser.schedule.sigma(times[0]))
+    states = trajectory(ClassifierFreeGuidance(denoiser, options.guidance), x, times, DPMSolverPP2M(), cond)
+    shown = tqdm(states, total=len(times), desc="sample", unit="step", leave=False)
+    return {k: replace(state, previous=None) for k, state in enumerate(shown) if k in moments}
+
+
+def _write(walk: Sequence[State], path: Path) -> None:
+    """The last state as a PNG, or all of them as a GIF: x_t on the left, the guess of x0 on the right."""
+    enlarge = enlargement(walk[-1].x.shape[-1])
+    if path.suffix.lower() == ".png":
+        to_image(_grid(walk[-1].x), enlarge).save(path)
+        return
+    frames = []
+    for state in walk:
+        left, right = _grid(state.x), _grid(state.x if state.prediction is None else state.prediction.x0)
+        frames.append(to_image(torch.cat([left, torch.ones(3, left.shape[1], 8), right], dim=2), enlarge))
+    save_gif(frames, path)
+
+
+def _grid(x: Tensor) -> Tensor:
+    return image_grid(x.clamp(-1, 1), columns=8 if len(x) > 8 else 4)

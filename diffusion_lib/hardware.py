@@ -1,0 +1,33 @@
+"""What the machine at hand is fast at: the number type its arithmetic prefers, and how it should keep its memory."""
+
+import ctypes
+import sys
+from pathlib import Path
+
+import torch
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3                  # glibc's names, from malloc.h
+
+
+def fastest_dtype(device: torch.device) -> torch.dtype:
+    """The number type that a device multiplies fastest without harm to training.
+
+    bfloat16 where the hardware has it (CUDA from Ampere on, CPUs with AVX512-BF16 or AMX), else float16 on CUDA, else
+    float32.
+    """
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+    cpuinfo = Path("/proc/cpuinfo")
+    native = device.type == "cpu" and cpuinfo.exists() and any(flag in cpuinfo.read_text() for flag in ("avx512_bf16", "amx_bf16"))
+    return torch.bfloat16 if native else torch.float32
+
+
+def keep_freed_memory() -> None:
+    """Ask the C library to keep the memory that a training step frees, for the next step to use.
+
+    By default glibc hands large blocks back to the system at once, and every step pays for getting fresh, zeroed pages:
+    about a tenth of its time on a CPU. Does nothing where there is no glibc.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)           # the largest value that glibc takes
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

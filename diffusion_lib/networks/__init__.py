@@ -1,0 +1,3 @@
+"""Networks: PyTorch modules (x, log_snr, cond) -> y. They know no schedule and no sampler."""
+
+from .unet import UNet, UNetConfig

@@ -1,0 +1,72 @@
+"""A small network that names what it sees: one question per attribute, all answered from the same 64 features.
+
+It judges samples: its answers say whether a prompt was obeyed, and its features measure the distance between sets of
+pictures.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """sizes: how many answers each question has; width: channels at half resolution, a multiple of 8; features: how many
+    numbers all answers are read from; channels: of the pictures; side: their width and height, a multiple of 8."""
+
+    sizes: tuple[int, ...]
+    width: int = 48
+    features: int = 64
+    channels: int = 3
+    side: int = 32
+
+
+class Residual(nn.Module):
+    """x + F(x), where F is two 3x3 convolutions, each behind a normalisation."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.body = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1),
+                                  nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+class Classifier(nn.Module):
+    """Pictures to answers.
+
+    config: a `ClassifierConfig`. Raises ValueError for a width or a side that is no multiple of 8.
+    """
+
+    def __init__(self, config: ClassifierConfig):
+        super().__init__()
+        for name in ("width", "side"):
+            if getattr(config, name) % 8:
+                raise ValueError(f"{name} is {getattr(config, name)}, but it has to be a multiple of 8")
+        self.config = config
+        width, corner = config.width, config.side // 8
+        self.trunk = nn.Sequential(
+            nn.Conv2d(config.channels, width, 5, stride=2, padding=2), Residual(width),
+            nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), Residual(2 * width),
+            nn.Conv2d(2 * width, 2 * width, 3, stride=2, padding=1), Residual(2 * width),
+            nn.GroupNorm(8, 2 * width), nn.SiLU())
+        self.squeeze = nn.Linear(2 * width * corner * corner, config.features)
+        self.heads = nn.ModuleList(nn.Linear(config.features, size) for size in config.sizes)
+
+    def features(self, x: Tensor) -> Tensor:
+        """What all answers are read from. x: (B, C, H, W), in [-1, 1]; returns (B, features)."""
+        h = self.trunk(x)                                    # (B, 2 width, H/8, W/8)
+        return self.squeeze(h.flatten(1))                    # (B, features)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """One tensor of logits (B, sizes[a]) per question. x: (B, C, H, W), in [-1, 1]."""
+        h = nn.functional.silu(self.features(x))             # (B, features)
+        return tuple(head(h) for head in self.heads)
+
+
+@torch.no_grad()
+def answers(classifier: nn.Module, x: Tensor, batch: int = 250) -> Tensor:
+    """The likeliest answer to every question. classifier: a `Classifier`; x: (N, C, H, W), looked at `batch` at a time; returns (N, A) int64."""
+    return torch.cat([torch.stack([logits.argmax(1) for logits in classifier(part)], 1) for part in x.split(batch)])

@@ -1,0 +1,133 @@
+"""The few parts that the networks are built from.
+
+Every part is plain enough to be written again by hand: 3x3 and 1x1 convolutions, group normalisation with FiLM and
+SiLU, attention. Parts that end in a zero-initialised layer change nothing at first: a residual block is born as the
+identity, and learns what to add.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+GROUPS = 8                                                   # of GroupNorm; so all widths are multiples of 8
+LOG_SNR_LIMIT = 20.0                                         # nats; what is beyond looks the same to a float32 picture
+
+
+def zeroed(layer: nn.Module) -> nn.Module:
+    """The same layer with all its weights set to 0, so that it answers 0 until it has learned something."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
+def check_width(name: str, width: int) -> None:
+    """Raises ValueError unless `width` is a positive multiple of 8."""
+    if width <= 0 or width % GROUPS:
+        raise ValueError(f"{name} is {width}, but a width has to be a positive multiple of {GROUPS}")
+
+
+class LogSNREmbedding(nn.Module):
+    """Tells the network how noisy its input is: waves of many lengths over log-SNR, then a small MLP.
+
+        features = [sin(f_k l), cos(f_k l)],     l = log-SNR clamped to +-20,     f_k from 1/20 to 4 radians per nat
+
+    width: D, of the embedding. waves: number of frequencies f_k, spaced geometrically.
+    Reference: Vaswani et al. 2017, section 3.5 (the waves); Kingma et al. 2021 (log-SNR in the place of t).
+    """
+
+    def __init__(self, width: int, waves: int = 32):
+        super().__init__()
+        self.register_buffer("frequencies", torch.logspace(0, 1, waves, base=80.0) / LOG_SNR_LIMIT, persistent=False)
+        self.mlp = nn.Sequential(nn.Linear(2 * waves, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, log_snr: Tensor) -> Tensor:
+        clamped = log_snr.float().clamp(-LOG_SNR_LIMIT, LOG_SNR_LIMIT)
+        angles = clamped[:, None] * self.frequencies         # (B, waves)
+        return self.mlp(torch.cat([angles.sin(), angles.cos()], dim=1))  # (B, D)
+
+
+class ResidualBlock(nn.Module):
+    """x + what two convolutions have to add, told (by FiLM) how noisy x is and what was asked for.
+
+        h = conv1(SiLU(norm(x))),     h = conv2(SiLU(norm(h) (1 + scale) + shift)),     (scale, shift) = linear(embedding)
+
+    width: C, a multiple of 8. embedding: D. conv2 begins at zero.
+    Reference: Dhariwal and Nichol 2021, section 3 (adaptive group normalisation); Perez et al. 2018 (FiLM).
+    """
+
+    def __init__(self, width: int, embedding: int):
+        super().__init__()
+        self.norm1, self.norm2 = nn.GroupNorm(GROUPS, width), nn.GroupNorm(GROUPS, width)
+        self.conv1, self.conv2 = nn.Conv2d(width, width, 3, padding=1), zeroed(nn.Conv2d(width, width, 3, padding=1))
+        self.film = nn.Linear(embedding, 2 * width)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        scale, shift = self.film(embedding)[:, :, None, None].chunk(2, dim=1)  # (B, C, 1, 1) each
+        h = self.conv1(F.silu(self.norm1(x)))                # (B, C, H, W)
+        h = torch.addcmul(shift, self.norm2(h), 1 + scale)   # (B, C, H, W)
+        return x + self.conv2(F.silu(h))                     # (B, C, H, W)
+
+
+class SelfAttention(nn.Module):
+    """x + what each place has to learn from all others: softmax(q k^T / sqrt(d)) v, in several heads of width d.
+
+    width: C, a multiple of 8. head_width: of one head; C has to be a multiple of it. The last layer begins at zero.
+    Reference: Vaswani et al. 2017, eq. 1.
+    """
+
+    def __init__(self, width: int, head_width: int = 32):
+        super().__init__()
+        if width % head_width:
+            raise ValueError(f"width is {width}, but attention with heads of {head_width} needs a multiple of {head_width}")
+        self.heads = width // head_width
+        self.norm = nn.GroupNorm(GROUPS, width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = zeroed(nn.Linear(width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        B, C, H, W = x.shape
+        tokens = self.norm(x).flatten(2).transpose(1, 2)     # (B, L, C) with L = H W
+        heads = self.qkv(tokens).reshape(B, H * W, 3, self.heads, -1)
+        q, k, v = heads.permute(2, 0, 3, 1, 4)               # (B, heads, L, C / heads) each
+        # Written out: for the few tokens here PyTorch's fused attention is many times slower to train on CPUs.
+        weights = (q @ k.transpose(2, 3) * q.shape[3] ** -0.5).softmax(dim=3)  # (B, heads, L, L)
+        h = weights @ v                                      # (B, heads, L, C / heads)
+        h = self.out(h.transpose(1, 2).flatten(2))           # (B, L, C)
+        return x + h.transpose(1, 2).reshape(B, C, H, W)     # (B, C, H, W)
+
+
+class Downsample(nn.Conv2d):
+    """Half the height and width: a 3x3 convolution that takes strides of 2."""
+
+    def __init__(self, width_in: int, width_out: int):
+        super().__init__(width_in, width_out, 3, stride=2, padding=1)
+
+
+class Upsample(nn.Module):
+    """Twice the height and width: fewer channels first, then each place copied into 2x2, then a 3x3 convolution."""
+
+    def __init__(self, width_in: int, width_out: int):
+        super().__init__()
+        self.narrow = nn.Conv2d(width_in, width_out, 1)
+        self.conv = nn.Conv2d(width_out, width_out, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.interpolate(self.narrow(x), scale_factor=2, mode="nearest")  # (B, C, 2 H, 2 W)
+        return self.conv(h)                                  # (B, C, 2 H, 2 W)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """How many numbers a module has learned, or can learn."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def count_flops(network: nn.Module, shape: tuple[int, ...]) -> int:
+    """The floating-point operations of one answer, 2 per multiply-add: convolutions and matrix products only.
+
+    network: takes (x, log_snr). shape: of one picture, (C, H, W).
+    """
+    x = torch.zeros(1, *shape, device=next(network.parameters()).device)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(x, x.new_zeros(1))
+    return counter.get_total_flops()

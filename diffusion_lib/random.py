@@ -1,0 +1,103 @@
+"""Random numbers that are the same on every machine.
+
+A counter-based generator has no hidden state to carry along: number `i` of seed `s` is a fixed function of
+`(s, i)`. So seed 7 is the same static on a CPU, on a GPU and in the reader's browser, and picture 3 of a
+batch does not change when the batch grows.
+
+    h(s, i) = mix(mix(i + k1) xor k2),    k1 = mix(s + 0x9E3779B9),  k2 = mix(k1 xor 0x85EBCA6B)
+    uniform = (h + 1/2) / 2^32                                       in (0, 1)
+    normal  = sqrt(-2 ln u1) cos(2 pi u2)                            u1, u2 = uniforms 2i and 2i + 1
+
+All arithmetic on integers is modulo 2^32; `mix` is a multiply-and-shift hash in which every input bit reaches
+every output bit.
+
+References: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3" (counter-based generators);
+Wellons 2018, "Prospecting for hash functions" (the constants of `mix`); Box and Muller 1958.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+MASK = 0xFFFFFFFF                                            # 32 bits
+
+
+def mix(x: Tensor) -> Tensor:
+    """Hash 32-bit integers: a bijection on [0, 2^32).
+
+    x: any shape, int64, values in [0, 2^32). Returns the same shape and type.
+    """
+    x = ((x ^ (x >> 16)) * 0x7FEB352D) & MASK
+    x = ((x ^ (x >> 15)) * 0x846CA68B) & MASK
+    return x ^ (x >> 16)
+
+
+def bits(seed: int | Tensor, index: Tensor) -> Tensor:
+    """The 32 random bits at each place: h(seed, index).
+
+    seed: int or int64 tensor that broadcasts with `index`; index: int64, in [0, 2^32). Returns int64 in [0, 2^32).
+    """
+    seed = torch.as_tensor(seed, dtype=torch.int64, device=index.device)
+    key = mix((seed + 0x9E3779B9) & MASK)
+    return mix(mix((index + key) & MASK) ^ mix(key ^ 0x85EBCA6B))
+
+
+def uniform(seed: int | Tensor, index: Tensor) -> Tensor:
+    """Uniform numbers in (0, 1), float64, at the given places. Arguments as in `bits`."""
+    return (bits(seed, index).double() + 0.5) / 2**32
+
+
+def normal(seed: int | Tensor, index: Tensor) -> Tensor:
+    """Standard normal numbers, float64, at the given places (Box-Muller). Arguments as in `bits`; index < 2^31."""
+    radius = torch.sqrt(-2 * torch.log(uniform(seed, 2 * index)))
+    return radius * torch.cos(2 * math.pi * uniform(seed, 2 * index + 1))
+
+
+class CounterGenerator:
+    """A seed and a position in its endless row of numbers.
+
+    Place i holds the two uniforms 2i and 2i + 1 of the seed: `randn` uses both, `rand` the first. Each draw moves the
+    position on by as many places as it used, so two draws never share a number, whichever law they follow.
+
+    seed: integer in [0, 2^32). position: where to begin, >= 0. Raises ValueError where the seed is anything else.
+    """
+
+    def __init__(self, seed: int, position: int = 0):
+        if int(seed) != seed or not 0 <= seed <= MASK:
+            raise ValueError(f"seed is {seed}, but it has to be a whole number between 0 and {MASK}")
+        self.seed, self.position = int(seed), int(position)
+
+    def places(self, shape, device=None) -> Tensor:
+        """The next places of the row, as an int64 tensor of `shape`; moves the position on."""
+        count = math.prod(shape)
+        index = torch.arange(self.position, self.position + count, device=device)
+        self.position += count
+        return index.reshape(shape)
+
+
+Generator = CounterGenerator | torch.Generator
+
+
+def _draw(shape, generator: Generator | None, device, dtype, counter_law, torch_law) -> Tensor:
+    if isinstance(generator, CounterGenerator):
+        return counter_law(generator.seed, generator.places(shape, device)).to(dtype)
+    # A torch generator lives on one device; draw there, then move.
+    where = generator.device if generator is not None else device
+    return torch_law(shape, generator=generator, device=where, dtype=dtype).to(device)
+
+
+def randn(shape, generator: Generator | None = None, device=None, dtype=torch.float32) -> Tensor:
+    """Standard normal numbers of `shape`.
+
+    generator: a `CounterGenerator` (the same numbers everywhere), a `torch.Generator` (fast), or None (torch's own).
+    """
+    return _draw(tuple(shape), generator, device, dtype, normal, torch.randn)
+
+
+def rand(shape, generator: Generator | None = None, device=None, dtype=torch.float32) -> Tensor:
+    """Uniform numbers in [0, 1) of `shape`. `generator` as in `randn`.
+
+    From a `CounterGenerator` they lie in (0, 1); float32 may round the largest of them (one in 30 million) up to 1.
+    """
+    return _draw(tuple(shape), generator, device, dtype, lambda seed, place: uniform(seed, 2 * place), torch.rand)

@@ -1,0 +1,255 @@
+"""A recipe: one short text that says how a model was made, so that anyone can make it again.
+
+    [data]       name = "party pets"         size = 32        what to learn from
+    [network]    name = "unet"               ...              the shape of the network
+    [diffusion]  parameterization = "flow"   ...              schedule, target, how times are drawn
+    [training]   minutes = 60                ...              how long and how fast
+
+The tables below are all that a recipe can name: each maps a word to the function it calls, and the other keys of the
+section are that function's arguments. Whatever a recipe says beyond that is refused, in one sentence.
+"""
+
+import inspect
+import tomllib
+import types
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import torch
+from torch.utils.data import Dataset
+
+from .classification import classification_loss
+from .conditioning import AttributeConditioner, ClassConditioner, Conditioner
+from .data.images import PictureFolder, cifar_10, fashion_mnist
+from .data.pets import SIZES, PartyPets, parse_caption
+from .denoisers import NeuralDenoiser
+from .losses import TimeLaw, Weighting, diffusion_loss, logit_normal_t, min_snr, stratified_t, uniform_t, unit
+from .networks.classifier import Classifier, ClassifierConfig
+from .networks.unet import UNet, UNetConfig
+from .process import V, Parameterization, parameterization_named
+from .schedules import CosineSchedule, EDMSchedule, LinearBetaSchedule, RectifiedFlowSchedule
+from .training import Loss, TrainConfig
+
+
+class RecipeError(ValueError):
+    """A recipe that says something nobody understands."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe, read and understood. name: of its file, without the ending. text: all of it, as it was written.
+    prompts: what the run draws every minute to show how far it is; may be empty."""
+
+    name: str
+    text: str
+    model: NeuralDenoiser | Classifier
+    dataset: Dataset
+    loss: Loss
+    config: TrainConfig
+    prompts: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one picture, (C, H, W)."""
+        sample = self.dataset[0]
+        return tuple((sample[0] if isinstance(sample, tuple | list) else sample).shape)
+
+
+# What can be named ---------------------------------------------------------------------------------------------------
+
+def attribute_conditioner(width: int = 256) -> AttributeConditioner:
+    """For the seven attributes of PartyPets."""
+    return AttributeConditioner(SIZES, width)
+
+
+def min_snr_weight(gamma: float = 5.0) -> Callable[[Parameterization], Weighting]:
+    """`min_snr`, which also has to know what the network predicts."""
+    return partial(min_snr, gamma)
+
+
+def pet_classifier(width: int = 48, features: int = 64, side: int = 32) -> Classifier:
+    """Asks about the seven attributes of PartyPets."""
+    return Classifier(ClassifierConfig(SIZES, width, features, side=side))
+
+
+DATA = {"party pets": PartyPets, "fashion-mnist": fashion_mnist, "cifar-10": cifar_10, "folder": PictureFolder}
+DENOISING_NETWORKS = {"unet": UNetConfig}
+CLASSIFYING_NETWORKS = {"pet classifier": pet_classifier}
+CONDITIONERS = {"attributes": attribute_conditioner, "classes": ClassConditioner}
+SCHEDULES = {"cosine": CosineSchedule, "linear beta": LinearBetaSchedule, "rectified flow": RectifiedFlowSchedule, "edm": EDMSchedule}
+TIMES = {"uniform": lambda: uniform_t, "stratified": lambda: stratified_t, "logit-normal": logit_normal_t}
+WEIGHTS = {"unit": lambda: lambda parameterization: unit, "min-snr": min_snr_weight}
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """The section [diffusion]; its inline tables `schedule`, `times` and `weight` are {name = ..., argument = ...}."""
+
+    schedule: dict
+    parameterization: str = V.name
+    data_std: float = 1.0
+    times: dict | None = None
+    weight: dict | None = None
+    cond_dropout: float = 0.1
+
+    def __post_init__(self):
+        if not 0 <= self.cond_dropout < 1:
+            raise ValueError(f"cond_dropout is {self.cond_dropout}, but it has to be a share, from 0 to below 1")
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The section [strip]. prompts: pets in words."""
+
+    prompts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The section [classification]: how training pictures are disturbed. noise: largest standard deviation; shift: pixels."""
+
+    noise: float = 0.15
+    shift: int = 2
+
+
+SECTIONS = ("data", "network", "conditioner", "diffusion", "classification", "training", "strip")
+
+
+# Reading -------------------------------------------------------------------------------------------------------------
+
+def read_recipe(path: str | Path) -> Recipe:
+    """The recipe in a TOML file. Raises RecipeError naming section, key and value, and what would be right."""
+    path = Path(path)
+    try:
+        return parse_recipe(path.read_text(encoding="utf-8"), path.stem)
+    except OSError as error:
+        raise RecipeError(f"recipe is {str(path)!r}, but it has to be a TOML file that can be read ({error.strerror})") from error
+    except (RecipeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: {error}") from error
+
+
+def parse_recipe(text: str, name: str) -> Recipe:
+    """The recipe that a text describes, its network with fresh weights of its own seed. Raises as `read_recipe`."""
+    try:
+        sections = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"this is no TOML: {error}") from error
+    for section, content in sections.items():
+        if section not in SECTIONS or not isinstance(content, dict):
+            raise RecipeError(f"{section} is not a section of a recipe; there are {_list(f'[{s}]' for s in SECTIONS)}")
+    for section in ("data", "network", "training"):
+        if section not in sections:
+            raise RecipeError(f"the section [{section}] is missing")
+    if ("diffusion" in sections) == ("classification" in sections):
+        raise RecipeError("a recipe has to have one of the sections [diffusion] and [classification]")
+    config = called("[training]", TrainConfig, sections["training"])
+    with torch.random.fork_rng():                            # the first weights depend on the recipe's seed alone
+        torch.manual_seed(config.seed)
+        model, loss = _denoiser(sections) if "diffusion" in sections else _classifier(sections)
+    prompts = _prompts(sections["strip"], model) if "strip" in sections else ()
+    return Recipe(name, text, model, named("[data]", DATA, sections["data"]), loss, config, prompts)
+
+
+def _denoiser(sections: Mapping[str, Any]) -> tuple[NeuralDenoiser, Loss]:
+    """The model and what it is to minimise."""
+    settings = called("[diffusion]", Diffusion, sections["diffusion"])
+    schedule = named("[diffusion] schedule", SCHEDULES, settings.schedule)
+    parameterization = called("[diffusion]", parameterization_named, {"name": settings.parameterization})
+    conditioner: Conditioner | None = None
+    if "conditioner" in sections:
+        conditioner = named("[conditioner]", CONDITIONERS, sections["conditioner"])
+    with _blamed_on("[network]"):
+        network = UNet(named("[network]", DENOISING_NETWORKS, sections["network"]), conditioner)
+    times: TimeLaw = named("[diffusion] times", TIMES, settings.times or {"name": "stratified"})
+    with _blamed_on("[diffusion]"):
+        weight: Weighting = named("[diffusion] weight", WEIGHTS, settings.weight or {"name": "unit"})(parameterization)
+        model = NeuralDenoiser(network, schedule, parameterization, settings.data_std)
+    return model, partial(diffusion_loss, times=times, weight=weight, cond_dropout=settings.cond_dropout)
+
+
+def _classifier(sections: Mapping[str, Any]) -> tuple[Classifier, Loss]:
+    """The model and what it is to minimise."""
+    settings = called("[classification]", Classification, sections["classification"])
+    model = named("[network]", CLASSIFYING_NETWORKS, sections["network"])
+    return model, partial(classification_loss, noise=settings.noise, shift=settings.shift)
+
+
+def _prompts(section: Mapping[str, Any], model: NeuralDenoiser | Classifier) -> tuple[str, ...]:
+    if not isinstance(model, NeuralDenoiser) or not isinstance(model.network.conditioner, AttributeConditioner):
+        raise RecipeError("[strip] prompts are about pets, but this recipe has no [conditioner] name = \"attributes\"")
+    prompts = called("[strip]", Strip, section).prompts
+    for prompt in prompts:
+        with _blamed_on(f"[strip] prompts holds {prompt!r}, but"):
+            parse_caption(prompt)
+    return prompts
+
+
+# One value at a time -------------------------------------------------------------------------------------------------
+
+def named(where: str, table: Mapping[str, Callable], values: Mapping[str, Any]) -> Any:
+    """Call the entry of `table` that `values["name"]` names with the rest of `values`. where: the section, for messages."""
+    if values.get("name") not in table:
+        raise RecipeError(f"{where} name is {values.get('name')!r}, but it has to be one of: {_list(table)}")
+    return called(where, table[values["name"]], {key: value for key, value in values.items() if key != "name"})
+
+
+def called(where: str, function: Callable, values: Mapping[str, Any]) -> Any:
+    """Call `function` with `values` after checking their names and types. where: the section, for messages."""
+    parameters = inspect.signature(function).parameters
+    hints = get_type_hints(function.__init__ if isinstance(function, type) else function)
+    for key, value in values.items():
+        if key not in parameters:
+            raise RecipeError(f"{where} {key} is {value!r}, but {where} takes only: {_list(parameters) or 'a name'}")
+        if key in hints and not _fits(value, hints[key]):
+            raise RecipeError(f"{where} {key} is {value!r}, but it has to be {_kind(hints[key])}")
+    missing = [name for name, p in parameters.items() if p.default is p.empty and name not in values]
+    if missing:
+        raise RecipeError(f"{where} lacks {missing[0]}")
+    with _blamed_on(where):
+        return function(**{key: _as_meant(value, hints.get(key)) for key, value in values.items()})
+
+
+@contextmanager
+def _blamed_on(where: str) -> Iterator[None]:
+    """What the library refuses inside, the recipe's reader hears about with its place."""
+    try:
+        yield
+    except RecipeError:
+        raise                                                # it names its place already
+    except ValueError as error:
+        raise RecipeError(f"{where} {error}") from error
+
+
+def _fits(value, hint) -> bool:
+    """Whether a TOML value is of the type `hint`: whole numbers are floats too, lists are tuples, true is no number."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return any(_fits(value, choice) for choice in get_args(hint))
+    if get_origin(hint) is tuple:
+        return isinstance(value, list) and all(_fits(item, get_args(hint)[0]) for item in value)
+    if hint is Path:
+        return isinstance(value, str)
+    if hint in (int, float):
+        return isinstance(value, (int, float) if hint is float else int) and not isinstance(value, bool)
+    return isinstance(value, hint) if isinstance(hint, type) else True
+
+
+def _as_meant(value, hint):
+    """A TOML value as the library takes it: lists are tuples, and a text may be the name of a file."""
+    if isinstance(value, list):
+        return tuple(value)
+    return Path(value) if isinstance(value, str) and Path in (hint, *get_args(hint)) else value
+
+
+def _kind(hint) -> str:
+    words = {int: "a whole number", float: "a number", str: "a text in quotes", Path: "a path in quotes", bool: "true or false", dict: "a table {name = ...}"}
+    if get_origin(hint) in (Union, types.UnionType):
+        return " or ".join(_kind(choice) for choice in get_args(hint) if choice is not type(None))
+    return f"a list, each entry {_kind(get_args(hint)[0])}" if get_origin(hint) is tuple else words[hint]
+
+
+def _list(words) -> str:
+    return ", ".join(words)

@@ -1,0 +1,172 @@
+"""A training run as a folder.
+
+    recipe.toml               what was asked for
+    checkpoint.safetensors    where the run is; it can go on from here
+    record.json               the loss, and when each strip was drawn
+    strips/ema_003.webp       what the averaged weights drew after 3 minutes, from always the same noise
+    strips/raw_003.webp       the same from the weights as they were
+    NAME.safetensors          the finished model: averaged weights as float16, and how they came about
+
+Chapters read the record; nobody needs the checkpoint once the run is over.
+"""
+
+import json
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from .checkpoints import load_training, save_checkpoint
+from .data.pets import parse_caption
+from .denoisers import Denoiser
+from .guidance import ClassifierFreeGuidance
+from .pictures import image_grid, to_image
+from .random import CounterGenerator
+from .recipes import Recipe
+from .samplers import DPMSolverPP2M, sample
+from .training import History, TrainStep, train
+
+STRIP_STEPS, STRIP_GUIDANCE, STRIP_WITHOUT_PROMPTS = 12, 2.0, 8
+
+
+def run_recipe(recipe: Recipe, folder: Path, resume: bool = False) -> Path:
+    """Train what a recipe describes and return the file of the finished model.
+
+    folder: where everything is written. resume: go on from the checkpoint that lies there. Raises ValueError where there
+    is nothing to go on from, where a run would be overwritten, and as `train`.
+    """
+    checkpoint, finished = folder / "checkpoint.safetensors", folder / f"{recipe.name}.safetensors"
+    if resume and not checkpoint.is_file():
+        raise ValueError(f"--out is {str(folder)!r}, but --resume needs a folder with a checkpoint.safetensors")
+    if not resume and checkpoint.exists():
+        raise ValueError(f"--out is {str(folder)!r}, but a run lies there already: go on with --resume, or name another folder")
+    (folder / "strips").mkdir(parents=True, exist_ok=True)
+    (folder / "recipe.toml").write_text(recipe.text, encoding="utf-8")
+    accelerator = several_processes()
+    device = accelerator.device if accelerator else torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    steps = train(recipe.model.to(device), recipe.dataset, recipe.config, loss=recipe.loss, checkpoint=checkpoint,
+                  resume=checkpoint if resume else None, accelerator=accelerator)
+    if accelerator and not accelerator.is_main_process:      # it only computes; the first process writes
+        for _ in steps:
+            pass
+        return finished
+    record = Record(recipe, folder, device)
+    step = None
+    for step in _shown(steps):
+        record.note(step)
+    if step is not None:
+        record.write(step.history)                           # which by now has a row of the last few steps too
+    return finish(recipe, checkpoint, finished, device)
+
+
+def several_processes():
+    """An `accelerate.Accelerator` where the command was started with several processes (by `torchrun` or `accelerate launch`), else None."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        return None
+    from accelerate import Accelerator                       # only needed here: extra `train`
+    return Accelerator(cpu=not torch.cuda.is_available())
+
+
+def _shown(steps: Iterator[TrainStep]) -> Iterator[TrainStep]:
+    """The same steps, with a progress bar."""
+    layout = "{l_bar}{bar}| {elapsed}, {remaining} to go{postfix}"
+    with tqdm(total=1.0, desc="train", bar_format=layout, mininterval=1) as bar:
+        for step in steps:
+            if step.history.loss:                            # the last one written down: reading step.loss would wait for a GPU
+                pace = step.history.pictures[-1] / max(step.history.seconds[-1], 1e-9)
+                bar.set_postfix_str(f"step {step.index}, loss {step.history.loss[-1]:.4f}, {pace:.0f} pictures/s", refresh=False)
+            bar.update(step.progress - bar.n)
+            yield step
+
+
+def finish(recipe: Recipe, checkpoint: Path, finished: Path, device: torch.device) -> Path:
+    """Round the averaged weights of a checkpoint to float16 and write them with how they came about."""
+    model, state = load_training(checkpoint)
+    pictures = state.values["steps"] * state.values["config"]["batch_size"]
+    about = {"name": recipe.name, "shape": list(recipe.shape), "recipe": recipe.text, "seed": recipe.config.seed,
+             "commit": commit(), "hardware": hardware(device), "torch": torch.__version__, "steps": state.values["steps"], "pictures": pictures,
+             "minutes": round(state.values["seconds"] / 60, 1), "licence": "Apache-2.0"}
+    save_checkpoint(finished, model, about=about, dtype=torch.float16)
+    return finished
+
+
+class Record:
+    """What is written down while a model learns: the loss whenever a minute is over, and what the model draws then."""
+
+    def __init__(self, recipe: Recipe, folder: Path, device: torch.device):
+        self.recipe, self.folder, self.device = recipe, folder, device
+        self.file, self.strips = folder / "record.json", {}
+        if self.file.is_file():                              # of the part of the run that came before --resume
+            self.strips = {strip["minute"]: strip for strip in json.loads(self.file.read_text())["strips"]}
+
+    def note(self, step: TrainStep) -> None:
+        """Look at a step; draw the strips where a minute begins, and at the last step."""
+        minutes = step.history.seconds[-1] / 60 if step.history.seconds else 0.0
+        if step.progress >= 1:
+            self.draw(step, max(1, round(minutes)))
+        elif int(minutes) not in self.strips:
+            self.draw(step, int(minutes))
+
+    def draw(self, step: TrainStep, minute: int) -> None:
+        """Draw the strips of this minute and bring the record up to date."""
+        models = {"ema": step.ema, "raw": self.recipe.model} if isinstance(step.ema, Denoiser) else {}
+        files = {name: f"strips/{name}_{minute:03d}.webp" for name in models}
+        for name, model in models.items():
+            self.strip(model).save(self.folder / files[name], lossless=True, method=6)
+        self.strips[minute] = {"minute": minute, "step": step.index, "pictures": step.index * self.recipe.config.batch_size} | files
+        self.write(step.history)
+
+    def write(self, history: History) -> None:
+        """Write the record, all at once, for whoever is reading it meanwhile."""
+        part = self.file.with_suffix(".part")
+        part.write_text(json.dumps({
+            "recipe": self.recipe.name, "hardware": hardware(self.device), "prompts": self.recipe.prompts,
+            "sampler": f"DPM-Solver++(2M), {STRIP_STEPS} steps, guidance {STRIP_GUIDANCE:g}",
+            "strips": [self.strips[minute] for minute in sorted(self.strips)], "history": rounded(history)}))
+        os.replace(part, self.file)
+
+    def strip(self, model: Denoiser) -> Image.Image:
+        """One picture a prompt, from the same noise as always."""
+        prompts = self.recipe.prompts
+        cond = torch.stack([parse_caption(prompt) for prompt in prompts]).to(self.device) if prompts else None
+        shape = (len(prompts) or STRIP_WITHOUT_PROMPTS, *self.recipe.shape)
+        x = sample(ClassifierFreeGuidance(model, STRIP_GUIDANCE), shape, steps=STRIP_STEPS, sampler=DPMSolverPP2M(), cond=cond,
+                   generator=CounterGenerator(self.recipe.config.seed), device=self.device)
+        return to_image(image_grid(x.nan_to_num().clamp(-1, 1), columns=len(x)))
+
+
+def rounded(history: History) -> dict:
+    """The history with 5 digits a number, as JSON that every reader takes: NaN becomes null."""
+    def short(value):
+        if isinstance(value, list):
+            return [short(item) for item in value]
+        return float(f"{value:.5g}") if isinstance(value, float) and math.isfinite(value) else None if isinstance(value, float) else value
+    return {name: short(values) for name, values in asdict(history).items()}
+
+
+def hardware(device: torch.device) -> str:
+    """The processor that did the work, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cpuinfo = Path("/proc/cpuinfo")
+    names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")] if cpuinfo.exists() else []
+    cores = torch.get_num_threads() * int(os.environ.get("WORLD_SIZE", 1))           # of all processes
+    return f"{cores} core{'s' * (cores > 1)} of {names[0] if names else platform.processor() or platform.machine()}"
+
+
+def commit() -> str | None:
+    """The git commit of this library, where it is known."""
+    here = Path(__file__).parent
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True).stdout.strip()
+    try:
+        return git("rev-parse", "HEAD") or None if git("ls-files", "__init__.py") else None
+    except OSError:                                          # no git here
+        return None
