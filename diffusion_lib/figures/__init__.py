@@ -1,0 +1,10 @@
+"""Live figures: what the reader can move. In Jupyter they are widgets, in the published book they need no server.
+
+    walks = record_walks(model, ["a cat wearing a crown"], seeds=[7], cond=cond)
+    flow_of_time(walks, pet=record_guesses(model, picture, "a grey frog", seed=7))
+"""
+
+from ._walks import Walk, record_ancestral, record_guesses, record_walks
+from .flow_of_time import cat_photo, flow_of_time
+from .from_static import from_static
+from .step_by_step import step_by_step

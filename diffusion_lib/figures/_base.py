@@ -1,0 +1,85 @@
+"""A live figure is a pair with one stem: `name.py` makes its data, `js/name.js` draws it. No server stands behind it.
+
+In Jupyter and Colab the pair is an anywidget. In the published book, built with BOOK_BUILD=1, the same module is mounted
+on a <div> that carries the same data, with still pictures for print and for readers without JavaScript.
+"""
+
+import base64
+import html
+import io
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import anywidget
+import torch
+from IPython.display import HTML
+from torch import Tensor
+
+from ..pictures import to_image
+from ._walks import Walk
+
+JS = Path(__file__).parent / "js"
+GUESS_RANGE = 1.5                                            # a model's guess overshoots [-1, 1] a little; beyond this it is cut off
+NOISE_RANGE = 4.0                                            # of 10^5 standard normal numbers, six lie outside +-4
+
+
+def module_source(stem: str) -> str:
+    """The JavaScript of the figure `stem`: what all figures share, and its own part."""
+    return "\n".join((JS / f"{name}.js").read_text(encoding="utf-8") for name in ("_shared", stem))
+
+
+class LiveFigure(anywidget.AnyWidget):
+    """The base of the widgets: a subclass names its `stem`, its `_esm` and the traits that its module reads."""
+
+    stem: str
+    _css = (JS / "_shared.css").read_text(encoding="utf-8")
+
+
+def present(figure: type[LiveFigure], traits: dict, still: str) -> HTML | LiveFigure:
+    """The figure as it can live here: a widget where there is a kernel, a <div> for `mount.js` in the published book.
+
+    traits: JSON values, one for each trait of `figure`. still: HTML, the still pictures.
+    """
+    if os.environ.get("BOOK_BUILD") != "1":
+        return figure(**traits)
+    data = json.dumps(traits, ensure_ascii=False).replace("</", "<\\/")
+    return HTML(f'<div data-figure="{figure.stem}"><div class="live">{still}</div><script type="application/json">{data}</script></div>')
+
+
+def recorded(walk: Walk) -> dict:
+    """A walk as its figure's module reads it: who asked, when, and what the model answered."""
+    return {"caption": walk.caption, "seed": walk.seed, "steps": walk.steps, "stops": walk.stops,
+            "guesses": film(walk.guesses, GUESS_RANGE), "guess_range": GUESS_RANGE}
+
+
+def film(pictures: Tensor, value_range: float) -> str:
+    """Pictures that follow one another, in one lossless WebP, as a data: address.
+
+    A row of the file is the life of one pixel, a column is one picture: neighbours in a row are then nearly equal, and
+    the file is half as large as with the pictures below one another.
+    pictures: (N, 3, H, W), with -value_range ... value_range stored as 0 ... 255 and what lies outside cut off.
+    """
+    lives = (pictures / value_range).flatten(2).permute(1, 2, 0)                    # (3, H W, N)
+    return lossless(lives)
+
+
+def lossless(picture: Tensor) -> str:
+    """One picture in a lossless WebP, as a data: address. picture: (3, H, W), in [-1, 1]."""
+    return _data_address(picture, lossless=True, quality=100, method=6)
+
+
+def still_row(pictures: Iterable[Tensor], captions: Iterable[str], descriptions: Iterable[str]) -> str:
+    """A row of pictures with captions, as HTML. pictures: each (3, H, W) in [-1, 1]. descriptions: their alt texts."""
+    tiles = "".join(
+        f'<figure><img src="{_data_address(picture, quality=80, method=6)}" alt="{html.escape(description)}">'
+        + (f"<figcaption>{html.escape(caption)}</figcaption>" if caption else "") + "</figure>"
+        for picture, caption, description in zip(pictures, captions, descriptions, strict=True))
+    return f'<div class="live-still">{tiles}</div>'
+
+
+def _data_address(picture: Tensor, **options) -> str:
+    buffer = io.BytesIO()
+    to_image(picture.clamp(-1, 1)).save(buffer, "webp", **options)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
