@@ -1,0 +1,183 @@
+"""What the book adds to Jupyter Book.
+
+Before the build: MathJax, fonts and figure modules are laid into `book/_static`, so that no page asks another host.
+While reading: nbgrader's marker lines are left out, and every picture must have an alt text.
+While writing: no script twice, no icon script beside the icon font, accessible names where the theme has faults.
+"""
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.builders.html import StandaloneHTMLBuilder
+from sphinx.errors import ConfigError
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+ROOT = Path(__file__).resolve().parents[2]
+STATIC = ROOT / "book" / "_static"
+
+# What the pages need from npm packages: files in node_modules -> folder under _static/vendor.
+VENDOR = {
+    "mathjax/es5/tex-chtml.js": "mathjax",
+    "mathjax/es5/output/chtml/fonts/woff-v2/*.woff": "mathjax/output/chtml/fonts/woff-v2",
+    "@fontsource-variable/literata/files/literata-latin-opsz-*.woff2": "fonts",
+    "@fontsource-variable/literata/files/literata-latin-ext-opsz-normal.woff2": "fonts",
+    "@fontsource-variable/literata/files/literata-greek-opsz-*.woff2": "fonts",
+    "@fontsource-variable/ibm-plex-sans/files/ibm-plex-sans-latin-wght-normal.woff2": "fonts",
+    "@fontsource-variable/ibm-plex-sans/files/ibm-plex-sans-greek-wght-normal.woff2": "fonts",
+    "@ibm/plex-mono/fonts/split/woff2/IBMPlexMono-Regular-*.woff2": "fonts",
+    "@ibm/plex-mono/fonts/split/woff2/IBMPlexMono-SemiBold-Latin1.woff2": "fonts",
+}
+
+
+# ---- Before the build ------------------------------------------------------------------------------------------------
+
+def copy_assets(app, config):
+    """node_modules and diffusion_lib/figures/js -> book/_static (both folders are ignored by git)."""
+    for pattern, folder in VENDOR.items():
+        found = sorted((ROOT / "node_modules").glob(pattern))
+        if not found:
+            raise ConfigError(f"node_modules/{pattern} is missing. Run `npm ci --ignore-scripts` first; `make site` does it.")
+        for source in found:
+            write_if_changed(STATIC / "vendor" / folder / source.name, source.read_bytes())
+    js = ROOT / "diffusion_lib" / "figures" / "js"
+    shared = (js / "_shared.js").read_bytes()
+    for module in js.glob("[!_]*.js"):
+        write_if_changed(STATIC / "figures" / module.name, shared + b"\n" + module.read_bytes())
+    write_if_changed(STATIC / "figures" / "figures.css", (js / "_shared.css").read_bytes())
+
+
+def write_if_changed(path: Path, content: bytes):
+    if not path.is_file() or path.read_bytes() != content:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def draw_static(app, config):
+    """The book's one ornament, drawn by its own noise: shapes that stand in static on the left and in the clear on the right.
+
+    Each column has a time t that falls to 0; a pixel of the shape (x0 = 1) is kept where x_t = alpha x0 + sigma eps > 0.
+    """
+    ornaments = {"line.png": (3, 480, 1.0), "title.png": (64, 90, 0.6)}                         # height, width, first t
+    if all((STATIC / "vendor" / name).is_file() for name in ornaments):
+        return
+    import torch
+    from PIL import Image
+
+    from diffusion_lib import CosineSchedule, CounterGenerator, diffuse, randn
+
+    for name, (height, width, start) in ornaments.items():
+        columns = torch.ones(width, height)
+        x_t = diffuse(columns, randn(columns.shape, CounterGenerator(7)), start * torch.linspace(1, 0, width) ** 2, CosineSchedule())
+        kept = Image.fromarray((x_t.T > 0).byte().mul(255).numpy())
+        (STATIC / "vendor").mkdir(parents=True, exist_ok=True)
+        Image.merge("LA", [Image.new("L", kept.size), kept]).save(STATIC / "vendor" / name)
+
+
+def repository(app, config):
+    """Buttons to the repository and to Colab, where the repository is known; no dead buttons where it is not."""
+    options, name = config.html_theme_options, os.environ.get("GITHUB_REPOSITORY", "")
+    options["repository_url"] = f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{name}" if name else ""
+    options["repository_branch"] = os.environ.get("BOOK_BRANCH", "main")
+    options["use_repository_button"] = bool(name)
+    if not name:
+        options["launch_buttons"] = {}
+
+
+# ---- While reading ---------------------------------------------------------------------------------------------------
+
+MARKER = re.compile(r"^[ \t]*### (BEGIN|END) (SOLUTION|HIDDEN TESTS)[ \t]*\n?", re.MULTILINE)
+
+
+def hide_markers(app, doctree):
+    """nbgrader's marker lines are for nbgrader."""
+    for block in doctree.findall(nodes.literal_block):
+        if MARKER.search(block.astext()):
+            text = MARKER.sub("", block.astext()).rstrip("\n")
+            block.rawsource, block[:] = text, [nodes.Text(text)]
+
+
+def check_alt_texts(app, doctree):
+    """A picture without an alt text is a warning, and so (with -W) fails the build."""
+    for image in doctree.findall(nodes.image):
+        if not image.get("alt", "").strip():
+            logger.warning("this picture has no alt text: %s", image.get("uri"), location=image, type="book", subtype="alt")
+
+
+# ---- While writing ---------------------------------------------------------------------------------------------------
+
+class BookBuilder(StandaloneHTMLBuilder):
+    """The title page lives at the top of the site, although its source, book/index.md, does not."""
+
+    def get_target_uri(self, docname, typ=None):
+        return super().get_target_uri("index" if docname == self.config.root_doc else docname, typ)
+
+    def get_outfilename(self, pagename):
+        return super().get_outfilename("index" if pagename == self.config.root_doc else pagename)
+
+
+# The fonts of the first screen are asked for at once, so that the text does not move when they come.
+FIRST_FONTS = ("literata-latin-opsz-normal", "ibm-plex-sans-latin-wght-normal")
+# Told to the browser too: it refuses whatever a page might ask of another host.
+OWN_HOST_ONLY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'"
+
+
+def page_context(app, pagename, templatename, context, doctree):
+    """Each script once (Sphinx adds some twice), and over a chapter's title the part of the book it belongs to."""
+    seen, scripts = set(), []
+    for script in context.get("script_files", []):
+        key = (script.filename or "", tuple(sorted((k, str(v)) for k, v in script.attributes.items())))
+        if key not in seen:
+            seen.add(key)
+            scripts.append(script)
+    context["script_files"] = scripts
+    fonts = "".join(f'<link rel="preload" href="{context["content_root"]}_static/vendor/fonts/{name}.woff2" as="font" type="font/woff2" crossorigin>\n'
+                    for name in FIRST_FONTS)
+    context["metatags"] = f'<meta http-equiv="Content-Security-Policy" content="{OWN_HOST_ONLY}">\n{fonts}{context.get("metatags", "")}'
+    if part := part_of(app, pagename):
+        context["body"] = context["body"].replace("<h1>", f'<p class="kicker">{part}</p>\n<h1>', 1)
+
+
+def part_of(app, docname: str) -> str:
+    """The caption under which a chapter stands in `_toc.yml`."""
+    parts = app.config.external_site_map[app.config.root_doc].subtrees
+    return next((part.caption for part in parts if docname in part.items), "")
+
+
+# What the theme writes -> what it should have written.
+REPAIRS = [(re.compile(pattern), better) for pattern, better in [
+    (r"<(?:script|link)[^>]*scripts/fontawesome\.js[^>]*>(?:</script>)?\s*", ""),                  # the icon font is there already
+    (r'(<button[^>]*search-button-field[^>]*) aria-label="Search"', r"\1"),                       # its text is its name
+    (r'<summary aria-label="Toggle hidden content">', "<summary>"),                               # so is a summary's
+    (r'<div class="sidebar-primary-item">(\s*<a class="navbar-brand)', r'<div class="sidebar-primary-item" role="navigation" aria-label="Book">\1'),
+    (r'("docnames": ?\[[^\]]*)"book/index"', r'\1"index"'),                                        # where BookBuilder puts it
+]]
+
+
+def repair_pages(app, exception):
+    if exception or app.builder.format != "html":
+        return
+    for file in [*Path(app.outdir).rglob("*.html"), Path(app.outdir, "searchindex.js")]:
+        text = before = file.read_text(encoding="utf-8")
+        for pattern, better in REPAIRS:
+            text = pattern.sub(better, text)
+        if text != before:
+            file.write_text(text, encoding="utf-8")
+
+
+def setup(app):
+    os.environ["BOOK_BUILD"] = "1"                           # kernels that the build starts inherit it
+    sys.path.insert(0, str(ROOT))
+    app.connect("config-inited", copy_assets)
+    app.connect("config-inited", draw_static)
+    app.connect("config-inited", repository, priority=10)
+    app.connect("doctree-read", hide_markers)
+    app.connect("doctree-read", check_alt_texts)
+    app.connect("html-page-context", page_context, priority=900)
+    app.connect("build-finished", repair_pages)
+    app.add_builder(BookBuilder, override=True)
+    return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

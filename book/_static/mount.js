@@ -1,0 +1,41 @@
+// Mounts live figures on the published page: for each <div data-figure="NAME"> it loads figures/NAME.js, the module that
+// Jupyter runs through anywidget, and gives it a model with the data from the page. Until the module has drawn, and if it
+// cannot, the still pictures stay.
+
+const here = new URL('.', import.meta.url);
+
+// As much of anywidget's model as a figure needs. Nothing is behind it: what a figure sets stays in the page.
+class Model {
+  #state;
+  #listeners = new Map();
+  constructor(state) { this.#state = state; }
+  get(name) { return this.#state[name]; }
+  set(name, value) {
+    if (this.#state[name] === value) return;
+    this.#state[name] = value;
+    for (const listener of this.#listeners.get(`change:${name}`) ?? []) listener();
+  }
+  on(event, listener) { this.#listeners.set(event, [...(this.#listeners.get(event) ?? []), listener]); }
+  off(event, listener) { this.#listeners.set(event, (this.#listeners.get(event) ?? []).filter((l) => l !== listener)); }
+  save_changes() {}
+}
+
+async function mount(figure) {
+  try {
+    const { default: widget } = await import(new URL(`figures/${figure.dataset.figure}.js`, here));
+    const state = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
+    const el = document.createElement('div');
+    await widget.render({ model: new Model(state), el });
+    figure.append(el);
+    figure.dataset.state = 'live';
+  } catch (error) {
+    figure.dataset.state = 'still';
+    console.error(`The live figure ${figure.dataset.figure} could not start: ${error.message}`);
+  }
+}
+
+const near = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) if (isIntersecting) { near.unobserve(target); mount(target); }
+}, { rootMargin: '600px' });
+
+document.querySelectorAll('[data-figure]').forEach((figure) => near.observe(figure));
