@@ -1,0 +1,321 @@
+"""The shape of the library: imports go one way, heavy packages stay in the leaves, and what is public is documented.
+
+`LAYERS` is the architecture. A new module is added here first; whoever cannot say its layer has not found its place.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import diffusion_lib as dl
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "diffusion_lib"
+
+# module or package: (layer, what it may import from its own layer). Lower layers are always allowed, higher ones never.
+LAYERS = {
+    "random": (0, ()),
+    "hardware": (0, ()),
+    "schedules": (0, ()),
+    "networks.layers": (0, ()),
+    "conditioning": (0, ("networks.layers",)),
+    "networks": (0, ("networks.layers", "conditioning", "networks")),
+    "data": (0, ("random", "data")),
+    "evaluation": (0, ("random",)),
+    "process": (1, ()),
+    "denoisers": (2, ()),
+    "oracles": (3, ()),
+    "guidance": (3, ()),
+    "samplers": (3, ()),
+    "losses": (3, ()),
+    "averaging": (4, ()),
+    "checkpoints": (4, ("averaging",)),
+    "training": (4, ("averaging", "checkpoints")),
+    "classification": (4, ()),
+    "judging": (4, ()),
+    "recipes": (4, ("training", "classification")),
+    "pictures": (5, ()),
+    "sources": (5, ()),
+    "plotting": (5, ("pictures",)),
+    "sources": (5, ()),
+    "zoo": (5, ()),
+    "figures": (5, ("pictures", "zoo", "figures")),
+    "checks": (5, ("checks",)),
+    "runs": (5, ("pictures",)),
+    "cli": (5, ("pictures", "zoo", "runs")),
+    "__main__": (5, ("cli",)),
+}
+LEAVES = 5
+
+# What is not PyTorch or the standard library, below the leaves: package, and the modules that may import it.
+THIRD_PARTY = {
+    "torch": None,                                           # everywhere
+    "numpy": ("data", "evaluation", "checkpoints"),
+    "safetensors": ("checkpoints",),
+    "accelerate": ("training",),
+    "tqdm": None,                                            # progress bars
+    "PIL": ("data",),
+}
+LINES_OF_A_MODULE, LINES_OF_A_FUNCTION = 320, 45
+
+
+def name_of(path: Path) -> str:
+    """The dotted name inside the package: "networks.unet"; a package is its `__init__`."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+INNER = [name for name in MODULES if name != "__init__"]
+
+
+def place(module: str) -> str | None:
+    """The entry of LAYERS a module belongs to: the longest that is the module itself or a package around it."""
+    return max((entry for entry in LAYERS if module == entry or module.startswith(entry + ".")), key=len, default=None)
+
+
+def layer_of(module: str) -> int:
+    assert place(module), f"{module} is not in LAYERS: which layer is it?"
+    return LAYERS[place(module)][0]
+
+
+def imports(module: str):
+    """(absolute dotted name, line) of everything that `module` imports, at its top or inside a function."""
+    package = ["diffusion_lib", *module.split(".")]
+    if MODULES[module].name != "__init__.py":
+        package = package[:-1]
+    elif module == "__init__":
+        package = ["diffusion_lib"]
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[:len(package) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            for alias in node.names:
+                inner = f"{source}.{alias.name}".removeprefix("diffusion_lib.")
+                yield (f"{source}.{alias.name}" if inner in MODULES else source), node.lineno
+
+
+def functions(module: str):
+    """(qualified name, node, class or None) of every function that is public by its name."""
+    for node in TREES[module].body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield node.name, node, None
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            for inner in node.body:
+                if isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_"):
+                    yield f"{node.name}.{inner.name}", inner, node
+
+
+@pytest.mark.parametrize("module", INNER)
+def test_every_module_has_its_place(module):
+    layer_of(module)
+
+
+@pytest.mark.parametrize("module", INNER)
+def test_imports_go_one_way(module):
+    layer, arrows = layer_of(module), LAYERS[place(module)][1]
+    wrong = []
+    for target, line in imports(module):
+        if not (target == "diffusion_lib" or target.startswith("diffusion_lib.")):
+            continue
+        inner = target.removeprefix("diffusion_lib").removeprefix(".")
+        entry = place(inner)
+        if entry is None:
+            wrong.append(f"line {line}: the package's own front door; import the module instead")
+        elif inner == module:
+            continue
+        elif layer_of(inner) > layer or (layer_of(inner) == layer and entry not in arrows):
+            wrong.append(f"line {line}: {inner} (layer {layer_of(inner)}) from layer {layer}")
+    assert not wrong, f"{module} imports {wrong}"
+
+
+@pytest.mark.parametrize("module", INNER)
+def test_heavy_packages_stay_in_the_leaves(module):
+    if layer_of(module) == LEAVES:
+        pytest.skip("a leaf: it may import what it needs")
+    wrong = []
+    for target, line in imports(module):
+        package = target.split(".")[0]
+        if package == "diffusion_lib" or package in sys.stdlib_module_names:
+            continue
+        allowed = THIRD_PARTY.get(package, ())
+        if allowed is not None and place(module).split(".")[0] not in allowed:
+            wrong.append(f"line {line}: {package}")
+    assert not wrong, f"{module} imports {wrong}"
+
+
+def test_the_front_door_is_light():
+    """`import diffusion_lib` works, and samples, where nothing but PyTorch is installed."""
+    heavy = ("matplotlib", "ipywidgets", "anywidget", "IPython", "PIL", "diffusers", "skimage", "accelerate")
+    program = "\n".join([
+        "import sys",
+        f"sys.modules.update(dict.fromkeys({heavy}))         # importing any of them raises",
+        "import torch, diffusion_lib as dl",
+        "oracle = dl.GaussianDenoiser(torch.zeros(2), torch.eye(2), dl.CosineSchedule())",
+        "x = dl.sample(oracle, (4, 2), steps=3, sampler=dl.Euler(), generator=dl.CounterGenerator(7))",
+        "assert torch.isfinite(x).all()",
+    ])
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("module", list(MODULES))
+def test_modules_and_functions_are_short(module):
+    lines = len(MODULES[module].read_text(encoding="utf-8").splitlines())
+    assert lines <= LINES_OF_A_MODULE, f"{module} has {lines} lines"
+    long = {node.name: node.end_lineno - node.lineno + 1 for node in ast.walk(TREES[module])
+            if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > LINES_OF_A_FUNCTION}
+    assert not long, f"{module}: {long} lines"
+
+
+@pytest.mark.parametrize("module", list(MODULES))
+def test_every_module_says_its_idea(module):
+    if MODULES[module].read_text(encoding="utf-8").strip():
+        assert ast.get_docstring(TREES[module]), f"{module} has no docstring"
+
+
+# Said by their names: the book's t, the conventions of PyTorch, and our own classes, which have docstrings.
+SAID_BY_NAME = {"t", "generator", "device", "dtype"}
+SHAPE = re.compile(r"\([^()]*(\b[A-Z]\b|\.\.\.|\b\d\b)[^()]*\)|\bshape|\(\)")
+CLASSES = {node.name: node for tree in TREES.values() for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def relatives(owner: ast.ClassDef | None):
+    """A class, its methods, and the same of what it is derived from: an argument is described once among them."""
+    if owner is not None:
+        yield owner
+        yield from (node for node in owner.body if isinstance(node, ast.FunctionDef))
+        for base in owner.bases:
+            yield from relatives(CLASSES.get(ast.unparse(base)))
+
+
+@pytest.mark.parametrize("module", INNER)
+def test_functions_say_what_they_do(module):
+    undocumented = [name for name, node, owner in functions(module)
+                    if not ast.get_docstring(node) and not (owner and (owner.bases or len(node.body) == 1))]
+    assert not undocumented, f"{module}: no docstring: {undocumented}"
+
+
+@pytest.mark.parametrize("module", INNER)
+def test_public_functions_say_what_they_take(module):
+    """Each argument stands in the docstring of the function, its class or its module, and tensors come with a shape."""
+    public = {name for name in dir(dl) if not name.startswith("_")}
+    wrong = []
+    for name, node, owner in functions(module):
+        if name.split(".")[0] not in public or (owner and owner.bases and not ast.get_docstring(node)):
+            continue
+        text = " ".join(filter(None, map(ast.get_docstring, [TREES[module], node, *relatives(owner)])))
+        arguments = [a for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+                     if a.arg not in SAID_BY_NAME | {"self", "cls"}]
+        types = {a.arg: set(re.findall(r"\w+", ast.unparse(a.annotation) if a.annotation else "")) for a in arguments}
+        missing = [a for a in types if not types[a] & CLASSES.keys() and not re.search(rf"\b{re.escape(a)}\b", text)]
+        if missing:
+            wrong.append(f"{name}: {', '.join(missing)} not described")
+        if any("Tensor" in t for t in types.values()) and not SHAPE.search(text):
+            wrong.append(f"{name}: no shape")
+    assert not wrong, f"{module}: {wrong}"
+
+
+def test_public_names_exist_and_are_documented():
+    names = [name for name in dir(dl) if not name.startswith("_") and name != "importlib"]
+    modules = {m.split(".")[0] for m in INNER}
+    values = (int, float, str, tuple, list, dict)
+    missing = [n for n in names if n not in modules and not isinstance(getattr(dl, n), values)
+               and not (getattr(dl, n).__doc__ or "").strip()]
+    assert not missing, f"public, but without a docstring: {missing}"
+
+
+def test_the_api_pages_name_what_is_public():
+    pages = sorted((ROOT / "book" / "api").glob("*.md"))
+    if not pages:
+        pytest.skip("no API pages yet")
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    modules = {m.split(".")[0] for m in INNER}
+    names = {n for n in dir(dl) if not n.startswith("_") and n not in modules | {"importlib"}}
+    missing = sorted(name for name in names if not re.search(rf"\b{re.escape(name)}\b", text))
+    assert not missing, f"public, but on no API page: {missing}"
+
+
+@pytest.mark.parametrize("module", INNER)
+def test_options_do_not_leak(module):
+    """No **kwargs in public functions, and below the leaves none that are handed on, and no argument of a public
+    function that is compared with a string to choose what runs."""
+    wrong = []
+    for node in ast.walk(TREES[module]):
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        if node.args.kwarg and not node.name.startswith("_"):
+            wrong.append(f"{node.name} takes **{node.args.kwarg.arg}")
+        if layer_of(module) == LEAVES:
+            continue
+        if node.args.kwarg and any(keyword.arg is None and ast.unparse(keyword.value) == node.args.kwarg.arg
+                                   for call in ast.walk(node) if isinstance(call, ast.Call) for keyword in call.keywords):
+            wrong.append(f"{node.name} hands **{node.args.kwarg.arg} on")
+        if node.name.startswith("_"):
+            continue
+        arguments = {a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+        for test in (n for n in ast.walk(node) if isinstance(n, ast.Compare)):
+            sides = [test.left, *test.comparators]
+            if (any(isinstance(s, ast.Name) and s.id in arguments for s in sides)
+                    and any(isinstance(s, ast.Constant) and isinstance(s.value, str) for s in sides)
+                    and any(isinstance(o, (ast.Eq, ast.NotEq)) for o in test.ops)):
+                wrong.append(f"{node.name}, line {test.lineno}: {ast.unparse(test)}")
+    assert not wrong, f"{module}: {wrong}"
+
+
+@pytest.mark.parametrize("module", INNER)
+def test_nothing_hides_in_train_or_eval_mode_and_nothing_is_unpickled(module):
+    text = MODULES[module].read_text(encoding="utf-8")
+    for pattern in (r"self\.training\b", r"\bBatchNorm", r"\bimport pickle\b", r"\btorch\.load\("):
+        assert not re.search(pattern, text), f"{module}: {pattern}"
+
+
+# The repository.
+
+def tracked() -> list[Path]:
+    run = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if run.returncode:
+        pytest.skip("not a git checkout")
+    return [path for path in (ROOT / name for name in run.stdout.split("\0") if name) if path.is_file()]
+
+
+TEXT = {".py", ".md", ".ipynb", ".js", ".mjs", ".css", ".html", ".yml", ".toml", ".json", ".txt", ".sh", ".cff", ".c", ""}
+
+
+def test_nothing_names_the_machine_it_was_made_on():
+    """No absolute paths of a machine, and no address that only one machine's installer knows."""
+    path = re.compile(r"(?<![\w.:/~-])/(?:work|home|root|tmp|opt|mnt|Users)/\w")
+    index = re.compile(r"--(?:extra-)?index-url|--find-links|\"resolved\":")
+    wrong = []
+    for file in tracked():
+        if file.suffix in TEXT and file != Path(__file__).resolve():
+            for number, line in enumerate(file.read_text(encoding="utf-8", errors="ignore").splitlines(), 1):
+                if path.search(line) or index.search(line):
+                    wrong.append(f"{file.relative_to(ROOT)}:{number}: {line.strip()[:80]}")
+    assert not wrong, wrong
+
+
+def test_the_repository_stays_small():
+    sizes = {file: file.stat().st_size for file in tracked()}
+    assert sum(sizes.values()) < 60e6, sorted(((s, str(f)) for f, s in sizes.items()), reverse=True)[:10]
+
+
+def test_pins_satisfy_our_own_lower_bounds():
+    """What the book is built with is something that the library says it runs on."""
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    texts = [*project["dependencies"], *(t for extra in project["optional-dependencies"].values() for t in extra)]
+    for requirement in map(Requirement, texts):
+        assert requirement.name in pins, f"{requirement.name} has no pin in requirements.txt"
+        assert requirement.specifier.contains(pins[requirement.name], prereleases=True), requirement
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"version: {project['version']}\n" in citation, "CITATION.cff and pyproject.toml name different versions"

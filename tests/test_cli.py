@@ -1,0 +1,268 @@
+"""The command line: what it writes is what the library computes, and wrong input gets one sentence and exit code 2."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+import diffusion_lib as dl
+from diffusion_lib import zoo
+from diffusion_lib.checkpoints import load_checkpoint, read_about
+from diffusion_lib.cli import main
+from diffusion_lib.data.pets import NAMES, encode
+from diffusion_lib.pictures import image_grid, text_picture, to_image
+from diffusion_lib.zoo.card import card_of
+from tiny import CLASSIFIER_RECIPE, RECIPE, tiny_denoiser, write_tiny_models
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def models(tmp_path) -> tuple[str, str]:
+    return write_tiny_models(tmp_path)
+
+
+def run(*arguments) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+# sample
+
+def test_a_png_holds_what_the_library_samples(models, tmp_path):
+    assert run("sample", models[0], "a cat wearing a crown", "--steps", 3, "--guidance", 4, "--seed", 5, "--count", 3, "--out", tmp_path / "a.png") == 0
+    cond = encode({"animal": "cat", "hat": "crown"}).expand(3, -1)
+    x = dl.sample(dl.ClassifierFreeGuidance(load_checkpoint(models[0]), 4.0), (3, 3, 8, 8), steps=3, sampler=dl.DPMSolverPP2M(), cond=cond,
+                  generator=dl.CounterGenerator(5))
+    expected = to_image(image_grid(x.clamp(-1, 1), columns=4), enlarge=16)
+    image = Image.open(tmp_path / "a.png")
+    assert image.size == (16 * (3 * 8 + 2 * 2), 16 * 8)      # three pictures and two gaps, every pixel 16 x 16
+    assert image.tobytes() == expected.tobytes()
+
+
+def test_the_seed_the_prompt_and_the_steps_count(models, tmp_path):
+    def draw(name, *arguments):
+        assert run("sample", models[0], *arguments, "--count", 2, "--out", tmp_path / name) == 0
+        return (tmp_path / name).read_bytes()
+
+    base = draw("0.png", "a cat", "--steps", 3)
+    assert draw("1.png", "a cat", "--steps", 3) == base
+    for name, arguments in {"seed": ("a cat", "--steps", 3, "--seed", 8), "prompt": ("a dog", "--steps", 3), "nothing": ("--steps", 3),
+                            "steps": ("a cat", "--steps", 4), "guidance": ("a cat", "--steps", 3, "--guidance", 0)}.items():
+        assert draw(f"{name}.png", *arguments) != base, name
+    assert draw("2.png", "--steps", 3, "--attributes", "animal=cat") == base
+    assert draw("3.png", "--steps", 3) == draw("4.png", "a cat", "--steps", 3, "--guidance", 0)      # guidance 0 hears nothing
+
+
+def test_attributes_may_be_written_with_hyphens(models, tmp_path):
+    for name, value in (("a", "hat=top-hat"), ("b", "hat=top hat"), ("c", "hat=crown")):
+        assert run("sample", models[0], "--attributes", value, "accessory=bow_tie", "--steps", 2, "--count", 1, "--out", tmp_path / f"{name}.png") == 0
+    a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_a_gif_is_the_walk_with_the_guess_beside_it(models, tmp_path):
+    assert run("sample", models[0], "a frog", "--steps", 4, "--count", 1, "--out", tmp_path / "walk.gif") == 0
+    gif = Image.open(tmp_path / "walk.gif")
+    assert gif.n_frames == 5 and gif.size == (16 * (8 + 8 + 8), 16 * 8)
+    noise = to_image(dl.randn((1, 3, 8, 8), dl.CounterGenerator(7))[0].clamp(-1, 1), enlarge=16)
+    first = torch.tensor(list(gif.convert("RGB").crop((0, 0, 128, 128)).tobytes())) - torch.tensor(list(noise.tobytes()))
+    assert first.abs().float().mean() < 8                    # a GIF has 256 colours
+    gif.seek(4)
+    last = gif.convert("RGB")
+    assert last.crop((0, 0, 128, 128)).tobytes() == last.crop((256, 0, 384, 128)).tobytes()          # at the end they agree
+
+
+def test_a_long_walk_makes_a_gif_of_sixty_frames(models, tmp_path):
+    assert run("sample", models[0], "--steps", 200, "--count", 1, "--out", tmp_path / "walk.gif") == 0
+    assert Image.open(tmp_path / "walk.gif").n_frames <= 60
+
+
+def test_the_walk_in_the_terminal(models, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run("sample", models[0], "a frog", "--steps", 5, "--count", 2, "--ascii") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["Step", "0", "Step", "1", "Step", "3", "Step", "5"]
+    assert len(lines) == 1 + 16 and all(len(line) == 4 * 32 + 3 * 2 for line in lines)
+    noise = text_picture(dl.randn((2, 3, 8, 8), dl.CounterGenerator(7))[0]).split("\n")
+    assert [line[:32] for line in lines[1:]] == noise
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run("sample", models[0], "a frog", "--steps", 5, "--count", 2, "--ascii") == 0
+    assert max(len(line) for line in capsys.readouterr().out.splitlines()) == 2 * 32 + 2
+
+
+# evaluate
+
+def test_evaluate_prints_json_and_nothing_else(models, capsys):
+    assert run("evaluate", models[0], "--classifier", models[1], "--json", "--n", 12, "--steps", 2, "--sweep-n", 2) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert {"accuracy", "frechet", "recall", "n", "sweep", "standard_error"} <= set(result)
+    for table in (result["accuracy"], result["standard_error"]):
+        assert set(table) == {"seen", "held_out"}
+        assert all(set(row) == {"all", *NAMES} for row in table.values())
+    assert {"value", "floor", "n"} <= set(result["frechet"]) and result["frechet"]["n"] == result["n"] == 12
+    assert {(row["guidance"], row["steps"]) for row in result["sweep"]["rows"]} == {(g, s) for g in (1, 2, 3) for s in (10, 30)}
+    for law in ("seen", "held_out"):
+        for name, p in result["accuracy"][law].items():
+            assert result["standard_error"][law][name] == pytest.approx((p * (1 - p) / 12) ** 0.5)
+            assert p * 12 == pytest.approx(round(p * 12))
+
+
+def test_evaluate_repeats_itself_and_follows_its_settings(models, capsys):
+    def evaluate(*arguments):
+        assert run("evaluate", models[0], "--classifier", models[1], "--json", "--n", 8, "--sweep-n", 0, *arguments) == 0
+        return json.loads(capsys.readouterr().out)
+
+    base = evaluate("--steps", 2)
+    assert evaluate("--steps", 2) == base and base["sweep"]["rows"] == []
+    assert evaluate("--steps", 2, "--seed", 8)["frechet"] != base["frechet"]
+    assert evaluate("--steps", 3)["frechet"]["value"] != base["frechet"]["value"]
+    assert evaluate("--steps", 2, "--guidance", 1)["frechet"]["value"] != base["frechet"]["value"]
+
+
+def test_a_classifier_is_evaluated_too(models, capsys):
+    assert run("evaluate", models[1], "--n", 20, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert set(result["accuracy"]["held_out"]) == {"all", *NAMES} and "frechet" not in result
+
+
+def test_the_card_comes_from_the_file_and_the_results(models, tmp_path, capsys):
+    assert run("evaluate", models[0], "--classifier", models[1], "--n", 8, "--steps", 2, "--sweep-n", 0, "--card") == 0
+    printed = capsys.readouterr().out.strip()
+    card, results = (tmp_path / "tiny.md").read_text(), json.loads((tmp_path / "tiny.json").read_text())
+    assert card == card_of(Path(models[0]), results) and printed in card
+    for fact in ("tiny: as small as it gets.", "| pictures seen | 20,000 |", "| commit | c0ffee |", "a toaster",
+                 f"{sum(p.numel() for p in tiny_denoiser().parameters()):,}", "seed = 3"):
+        assert fact in card, fact
+    assert f"{100 * results['accuracy']['seen']['animal']:.1f} %" in card
+
+
+# models and the zoo
+
+def test_models_lists_what_lies_in_the_zoo(models, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path)
+    assert run("models") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["judge", "tiny"] and "20,000 pictures in 0.5 minutes on a toaster" in lines[1]
+    expected, loaded = load_checkpoint(models[0]).state_dict(), zoo.load("tiny").state_dict()
+    assert all(torch.equal(expected[name], loaded[name]) for name in expected)
+    with pytest.raises(ValueError, match="'pets33'.*judge, tiny"):
+        zoo.load("pets33")
+
+
+# train
+
+def test_train_leaves_a_folder_that_tells_the_whole_story(tmp_path, capsys):
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    assert run("train", tmp_path / "tiny.toml", "--out", tmp_path / "run") == 0
+    folder = tmp_path / "run"
+    assert str(folder / "tiny.safetensors") in capsys.readouterr().out
+    assert (folder / "recipe.toml").read_text() == RECIPE
+    record = json.loads((folder / "record.json").read_text())
+    assert record["history"]["step"] == [2, 4, 5] and record["history"]["pictures"] == [8, 16, 20]
+    assert all(len(row) == 10 for row in record["history"]["loss_by_t"])
+    assert record["prompts"] == ["a cat wearing a crown", "a frog"]
+    assert [strip["step"] for strip in record["strips"]] == [1, 5]
+    for strip in record["strips"]:
+        assert all(Image.open(folder / strip[name]).size == (2 * 8 + 2, 8) for name in ("ema", "raw"))
+    about = read_about(folder / "tiny.safetensors")
+    assert (about["recipe"], about["seed"], about["steps"], about["pictures"], about["shape"]) == (RECIPE, 3, 5, 20, [3, 8, 8])
+
+
+def test_what_is_shipped_is_the_average_rounded_once(tmp_path):
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    assert run("train", tmp_path / "tiny.toml", "--out", tmp_path / "run") == 0
+    stored = load_file(tmp_path / "run" / "tiny.safetensors")
+    exact = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors").state_dict()
+    assert stored and all(tensor.dtype == torch.float16 and torch.equal(tensor, exact[name.removeprefix("model.")].half())
+                          for name, tensor in stored.items())
+
+
+def test_a_classifier_is_trained_by_its_recipe(tmp_path):
+    (tmp_path / "judge.toml").write_text(CLASSIFIER_RECIPE)
+    assert run("train", tmp_path / "judge.toml", "--out", tmp_path / "run") == 0
+    assert zoo.load(tmp_path / "run" / "judge.safetensors").config.features == 6
+    assert json.loads((tmp_path / "run" / "record.json").read_text())["history"]["step"] == [3]
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
+    """kill -9 after some checkpoint, then --resume: the same file as from a run that was left alone, bit for bit."""
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(RECIPE.replace("steps = 5", "steps = 60\ncheckpoint_every = 10"))
+    command = [sys.executable, "-m", "diffusion_lib", "train", str(recipe), "--out"]
+    assert subprocess.run([*command, str(tmp_path / "left")], cwd=ROOT, capture_output=True).returncode == 0
+    killed = subprocess.Popen([*command, str(tmp_path / "killed")], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "killed" / "checkpoint.safetensors").exists():
+        assert killed.poll() is None, "the run ended before it wrote a checkpoint"
+        time.sleep(0.01)
+    os.kill(killed.pid, signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "tiny.safetensors").exists()
+    assert subprocess.run([*command, str(tmp_path / "killed"), "--resume"], cwd=ROOT, capture_output=True).returncode == 0
+    left, resumed = (load_file(tmp_path / folder / "tiny.safetensors") for folder in ("left", "killed"))
+    assert left.keys() == resumed.keys() and all(torch.equal(left[name], resumed[name]) for name in left)
+
+
+# Bad input
+
+@pytest.mark.parametrize("arguments, words", [
+    ((), ("COMMAND",)),
+    (("paint",), ("COMMAND", "'paint'", "sample")),
+    (("sample",), ("MODEL",)),
+    (("sample", "pets99", "--out", "a.png"), ("MODEL", "'pets99'", ".safetensors")),
+    (("sample", "MODEL"), ("--out", ".png", ".gif")),
+    (("sample", "MODEL", "--out", "a.jpg"), ("--out", "'a.jpg'", ".png")),
+    (("sample", "MODEL", "--out", "nowhere/a.png"), ("--out", "'nowhere/a.png'", "folder")),
+    (("sample", "MODEL", "a cat wearing a croun", "--out", "a.png"), ("PROMPT", "'croun'", "crown")),
+    (("sample", "MODEL", "a cat dog", "--out", "a.png"), ("PROMPT", "'cat'", "'dog'")),
+    (("sample", "MODEL", "a cat", "--attributes", "hat=crown", "--out", "a.png"), ("PROMPT", "--attributes", "one of them")),
+    (("sample", "MODEL", "--attributes", "hat=crwn", "--out", "a.png"), ("--attributes", "'crwn'", "crown")),
+    (("sample", "MODEL", "--attributes", "shoes=red", "--out", "a.png"), ("--attributes", "'shoes'", "hat")),
+    (("sample", "MODEL", "--attributes", "crown", "--out", "a.png"), ("--attributes", "'crown'", "NAME=VALUE")),
+    (("sample", "MODEL", "--steps", "0", "--out", "a.png"), ("--steps", "'0'", "from 1 to 1000")),
+    (("sample", "MODEL", "--steps", "3.5", "--out", "a.png"), ("--steps", "'3.5'", "whole number")),
+    (("sample", "MODEL", "--guidance", "much", "--out", "a.png"), ("--guidance", "'much'", "number")),
+    (("sample", "MODEL", "--guidance", "nan", "--out", "a.png"), ("--guidance", "'nan'", "number")),
+    (("sample", "MODEL", "--seed", "-1", "--out", "a.png"), ("--seed", "'-1'", "whole number")),
+    (("sample", "MODEL", "--count", "0", "--out", "a.png"), ("--count", "'0'", "whole number")),
+    (("sample", "MODEL", "--out"), ("--out",)),
+    (("sample", "MODEL", "--colour", "red"), ("--colour",)),
+    (("sample", "JUDGE", "--out", "a.png"), ("MODEL", "Classifier")),
+    (("sample", "BROKEN", "--out", "a.png"), ("broken.safetensors", "damaged")),
+    (("evaluate", "MODEL", "--n", "1"), ("--n", "'1'", "whole number")),
+    (("evaluate", "MODEL", "--classifier", "MODEL"), ("--classifier", "NeuralDenoiser", "classifier")),
+    (("train", "gone.toml"), ("'gone.toml'", "TOML")),
+    (("train", "ODD"), ("odd.toml", "[training]", "steps", "'many'", "whole number")),
+    (("train", "TINY", "--out", "OTHER", "--resume"), ("--resume", "checkpoint.safetensors")),
+    (("models", "all"), ("all",)),
+])
+def test_bad_input_gets_one_sentence(arguments, words, models, tmp_path, capsys):
+    (tmp_path / "broken.safetensors").write_bytes(Path(models[0]).read_bytes()[:-10])
+    (tmp_path / "odd.toml").write_text(RECIPE.replace("steps = 5", 'steps = "many"'))
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    places = {"MODEL": models[0], "JUDGE": models[1], "BROKEN": tmp_path / "broken.safetensors", "ODD": tmp_path / "odd.toml",
+              "TINY": tmp_path / "tiny.toml", "OTHER": tmp_path / "empty"}
+    assert run(*(places.get(argument, argument) for argument in arguments)) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("diffusion-lib: ") and err.count("\n") == 1, err
+    assert all(word in err for word in words), err
+
+
+def test_a_run_is_not_overwritten(tmp_path, capsys):
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    assert run("train", tmp_path / "tiny.toml", "--out", tmp_path / "run") == 0
+    before = (tmp_path / "run" / "checkpoint.safetensors").read_bytes()
+    assert run("train", tmp_path / "tiny.toml", "--out", tmp_path / "run") == 2
+    assert "--resume" in capsys.readouterr().err and (tmp_path / "run" / "checkpoint.safetensors").read_bytes() == before
+
+
+def test_the_process_itself_ends_with_code_2_and_no_traceback():
+    result = subprocess.run([sys.executable, "-m", "diffusion_lib", "sample", "pets99", "--out", "a.png"], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 2 and result.stdout == "" and result.stderr.count("\n") == 1 and "Traceback" not in result.stderr

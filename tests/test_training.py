@@ -1,0 +1,333 @@
+"""The training loop: it learns, it can be killed and go on, it averages what it should, and it says what is wrong."""
+
+import dataclasses
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+import diffusion_lib as dl
+from diffusion_lib.averaging import EMA
+from diffusion_lib.checkpoints import load_checkpoint, load_training
+from diffusion_lib.conditioning import AttributeConditioner
+from diffusion_lib.networks.unet import UNet, UNetConfig
+from diffusion_lib.training import TIME_BINS, TrainConfig, batches, train
+from exact import max_error
+from training_worker import CONFIG, EXACT, Blots, fresh_model, noiseless
+
+WORKER = Path(__file__).with_name("training_worker.py")
+
+
+class OneBatch(Dataset):
+    """The same few pictures, always."""
+
+    def __init__(self, pictures, labels):
+        self.pictures, self.labels = pictures, labels
+
+    def __len__(self):
+        return len(self.pictures)
+
+    def __getitem__(self, index):
+        return self.pictures[index], self.labels[index]
+
+
+def finished(model, dataset, config, **rest):
+    """The last step of a run."""
+    for step in train(model, dataset, config, **rest):
+        pass
+    return step
+
+
+def weights(model):
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+# It learns -----------------------------------------------------------------------------------------------------------
+
+def test_one_batch_is_learned_by_heart():
+    """Four patterns, told by their number, are drawn again from pure noise."""
+    patterns = torch.where(torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)) < 0.5, -0.8, 0.8)
+    torch.manual_seed(0)
+    network = UNet(UNetConfig(channels=1, stem=16, widths=(32, 64), blocks=(1, 1), attention=(False, False), embedding=64),
+                   AttributeConditioner((4,), 32))
+    model = dl.NeuralDenoiser(network, dl.RectifiedFlowSchedule(), dl.FLOW, 0.8)
+    labels = torch.arange(4)[:, None]
+    step = finished(model, OneBatch(patterns, labels), TrainConfig(steps=300, batch_size=32, lr=3e-3, warmup=20, ema_decay=0.98))
+    drawn = dl.sample(step.ema, (4, 1, 8, 8), steps=20, cond=labels, generator=dl.CounterGenerator(7))
+    assert max_error(drawn, patterns) < 0.4
+    assert step.history.loss[-1] < 0.25 * step.history.loss[0]
+
+
+def test_raw_and_averaged_weights_are_two_models():
+    model = fresh_model()
+    before = weights(model)
+    step = finished(model, Blots(), CONFIG)
+    assert max_error(weights(model), before) > 1e-3          # trained in place
+    assert 1e-5 < max_error(weights(step.ema), weights(model)) < max_error(weights(model), before)
+    assert not any(parameter.requires_grad for parameter in step.ema.parameters())
+
+
+def test_any_model_learns_with_a_loss_of_its_own():
+    def squared_error(model, x0, cond, *, generator):
+        per_sample = (model(x0.flatten(1))[:, 0] - cond.sum(1)).square()
+        return dl.LossTerms(per_sample.mean(), per_sample, torch.zeros(len(x0)))
+
+    torch.manual_seed(0)
+    step = finished(nn.Linear(192, 1), Blots(), TrainConfig(steps=200, batch_size=20, lr=1e-2, warmup=0), loss=squared_error)
+    assert step.history.loss[-1] < 0.5 * step.history.loss[0]
+
+
+# It can be killed ----------------------------------------------------------------------------------------------------
+
+def environment():
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(WORKER.parents[1])}
+
+
+def run_worker(checkpoint, *arguments):
+    return subprocess.Popen([sys.executable, WORKER, checkpoint, *arguments], stdout=subprocess.PIPE, text=True, env=environment())
+
+
+def everything(checkpoint):
+    """All that a finished run leaves behind, but for its clock."""
+    model, state = load_training(checkpoint)
+    values = {key: value for key, value in state.values.items() if key != "seconds"}
+    values["history"] = {key: value for key, value in values["history"].items() if key != "seconds"}
+    return {f"ema.{name}": tensor for name, tensor in model.state_dict().items()} | state.tensors, values
+
+
+def test_resumed_after_kill_is_the_uninterrupted_run_bit_for_bit(tmp_path):
+    whole, broken = tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
+    with run_worker(whole) as uninterrupted:
+        assert uninterrupted.stdout.read().split()[-1] == "30"
+    with run_worker(broken) as victim:
+        while victim.stdout.readline().strip() != "19":      # between the checkpoints of steps 16 and 24
+            assert victim.poll() is None
+        victim.send_signal(signal.SIGKILL)
+    assert load_training(broken)[1].values["steps"] == 16
+    with run_worker(broken, "resume") as resumed:            # its fresh weights are of another seed
+        assert resumed.stdout.read().split() == [str(index) for index in range(17, 31)]
+    (tensors_a, values_a), (tensors_b, values_b) = everything(whole), everything(broken)
+    assert tensors_a.keys() == tensors_b.keys() and len(tensors_a) > 100
+    assert [name for name in tensors_a if not torch.equal(tensors_a[name], tensors_b[name])] == []
+    assert repr(values_a) == repr(values_b)                  # repr, so that NaN equals NaN
+
+
+def test_checkpoint_on_the_way_is_the_averaged_model(tmp_path):
+    path = tmp_path / "run.safetensors"
+    step = finished(fresh_model(), Blots(), CONFIG, checkpoint=path)
+    assert max_error(weights(load_checkpoint(path)), weights(step.ema)) == 0
+
+
+def test_checkpoints_follow_the_clock_too(tmp_path):
+    path = tmp_path / "run.safetensors"
+    config = dataclasses.replace(CONFIG, checkpoint_every=None, checkpoint_minutes=1e-9)
+    for step in train(fresh_model(), Blots(), config, checkpoint=path):
+        assert load_training(path)[1].values["steps"] == step.index
+        if step.index == 2:
+            break
+
+
+@pytest.mark.parametrize("change, says", [(dict(seed=12), "seed is 12, .* begun with 11"), (dict(batch_size=7), "batch_size is 7, .* begun with 6")])
+def test_another_runs_checkpoint_is_refused(tmp_path, change, says):
+    path = tmp_path / "run.safetensors"
+    finished(fresh_model(), Blots(), dataclasses.replace(CONFIG, steps=2), checkpoint=path)
+    with pytest.raises(ValueError, match=says):
+        next(train(fresh_model(), Blots(), dataclasses.replace(CONFIG, **change), resume=path))
+
+
+def test_another_models_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "run.safetensors"
+    finished(fresh_model(), Blots(), dataclasses.replace(CONFIG, steps=2), checkpoint=path)
+    other = fresh_model()
+    other.schedule = dl.CosineSchedule()
+    with pytest.raises(ValueError, match="run.safetensors holds another model"):
+        next(train(other, Blots(), CONFIG, resume=path))
+
+
+# It can be shared ----------------------------------------------------------------------------------------------------
+
+def test_two_processes_are_one(tmp_path):
+    """They begin with the first one's weights, share each batch, and end where one process alone ends (but for rounding)."""
+    whole, shared = tmp_path / "whole.safetensors", tmp_path / "shared.safetensors"
+    finished(fresh_model(seed=0), Blots(), EXACT, loss=noiseless, checkpoint=whole)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", WORKER, shared, "shared"]
+    subprocess.run(command, check=True, env=environment(), capture_output=True, timeout=300)
+    alone, together = load_checkpoint(whole), load_checkpoint(shared)
+    assert max_error(weights(alone), weights(fresh_model(seed=0))) > 1e-2
+    assert max_error(weights(alone), weights(together)) < 1e-4
+
+
+@pytest.mark.parametrize("change, says", [(dict(minutes=1.0), "minutes is 1"), (dict(batch_size=7), "batch_size 7, but 2 processes")])
+def test_what_cannot_be_shared_is_refused(change, says):
+    class TwoProcesses:
+        process_index, num_processes, device = 0, 2, torch.device("cpu")
+
+    with pytest.raises(ValueError, match=says):
+        next(train(fresh_model(), Blots(), dataclasses.replace(CONFIG, **change), accelerator=TwoProcesses()))
+
+
+# Averages ------------------------------------------------------------------------------------------------------------
+
+def test_ema_follows_its_formula():
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    ema, expected = EMA(model, 0.5), model.weight.detach().clone()
+    for n in range(12):
+        with torch.no_grad():
+            model.weight.add_(torch.randn(2, 3))
+        decay = min(0.5, (1 + n) / (10 + n))                 # 0.1, 0.18, 0.25, ..., 0.5 from the ninth update on
+        expected = decay * expected + (1 - decay) * model.weight.detach()
+        ema.update(model)
+        assert max_error(ema.model.weight, expected) < 1e-6
+
+
+def test_ema_touches_parameters_only():
+    model = dl.NeuralDenoiser(nn.BatchNorm2d(3), dl.LinearBetaSchedule())
+    ema = EMA(model, 0.9)
+    with torch.no_grad():
+        model.network.running_mean += 5
+        model.network.weight += 5
+        model.schedule.alpha_bar += 5
+    ema.update(model)
+    assert max_error(ema.model.network.weight, torch.full((3,), 5.5)) < 1e-6      # 0.1 of 1 and 0.9 of 6
+    assert not ema.model.network.running_mean.any()
+    assert ema.model.schedule.alpha_bar.max() == 1
+
+
+def test_no_schedule_among_the_weights():
+    assert all("schedule" not in name and "alpha" not in name for name in fresh_model().state_dict())
+
+
+# Which pictures, how fast, for how long ------------------------------------------------------------------------------
+
+class Endless(Dataset):
+    def __getitem__(self, index):
+        return torch.tensor(index)
+
+
+class Numbers(Endless):
+    def __init__(self, length):
+        self.length = length
+
+    def __len__(self):
+        return self.length
+
+
+def taken(dataset, config, count, **rest):
+    source = batches(dataset, config, **rest)
+    return [next(source).tolist() for _ in range(count)]
+
+
+def test_epochs_see_every_picture_once_in_a_new_order():
+    places = sum(taken(Numbers(10), TrainConfig(steps=1, batch_size=4), 5), [])
+    assert sorted(places[:10]) == sorted(places[10:]) == list(range(10))
+    assert places[:10] != places[10:] and places[:10] != list(range(10))
+
+
+@pytest.mark.parametrize("dataset", [Numbers(10), Numbers(3), Endless()], ids=["ten", "three", "endless"])
+def test_batches_are_a_function_of_seed_and_step(dataset):
+    config = TrainConfig(steps=1, batch_size=4, seed=5)
+    assert taken(dataset, config, 9)[6:] == taken(dataset, config, 3, start=6)
+    two = [taken(dataset, config, 3, rank=rank, processes=2) for rank in (0, 1)]
+    assert [sorted(a + b) for a, b in zip(*two)] == [sorted(batch) for batch in taken(dataset, config, 3)]
+
+
+def test_another_seed_is_another_order_of_a_finite_set():
+    assert taken(Numbers(100), TrainConfig(steps=1, seed=1), 1) != taken(Numbers(100), TrainConfig(steps=1, seed=2), 1)
+
+
+def test_endless_sets_are_read_in_their_own_order():
+    assert taken(Endless(), TrainConfig(steps=1, batch_size=3), 2) == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_workers_change_nothing():
+    config = TrainConfig(steps=1, batch_size=4)
+    assert taken(Numbers(10), dataclasses.replace(config, workers=2), 4) == taken(Numbers(10), config, 4)
+
+
+def test_learning_rate_rises_holds_and_falls():
+    config = TrainConfig(steps=100, lr=2.0, warmup=10, cooldown=0.25)
+    rates = [config.learning_rate(step, 0.0) for step in range(100)]
+    assert rates[0] == 0.2 and rates[4] == 1.0 and rates[9:76] == [2.0] * 67
+    assert max(abs(a - b) for a, b in zip(rates[75:], [2 * (100 - step) / 25 for step in range(75, 100)])) < 1e-12
+
+
+def test_learning_rate_follows_the_clock_where_minutes_are_given():
+    config = TrainConfig(minutes=10, lr=2.0, warmup=0, cooldown=0.5)
+    assert [config.learning_rate(3, 60 * minutes) for minutes in (0, 5, 7.5, 10)] == [2.0, 2.0, 1.0, 0.0]
+    both = dataclasses.replace(config, steps=100)
+    assert both.progress(80, 60) == 0.8 and both.progress(10, 540) == 0.9
+
+
+def test_minutes_end_a_run_and_resume_continues_the_clock(tmp_path):
+    path = tmp_path / "run.safetensors"
+    config = dataclasses.replace(CONFIG, steps=None, minutes=1 / 60)
+    step = finished(fresh_model(), Blots(), config, checkpoint=path)
+    assert step.progress == 1 and load_training(path)[1].values["seconds"] >= 1
+    assert list(train(fresh_model(), Blots(), config, resume=path)) == []
+
+
+def test_first_step_is_the_same_for_one_process_and_by_hand():
+    """One step of AdamW on the mean loss of the batch, clipped: nothing else happens."""
+    config = TrainConfig(steps=1, batch_size=6, lr=1e-3, warmup=0, cooldown=0.5, grad_clip=0.1, dtype="float32", seed=3)
+    seen = []
+
+    def spy(model, x0, cond, *, generator):
+        seen.append((x0, cond, generator.get_state()))
+        return dl.diffusion_loss(model, x0, cond, generator=generator)
+
+    model, by_hand = fresh_model(), fresh_model()
+    finished(model, Blots(), config, loss=spy)
+    (x0, cond, state), = seen
+    generator = torch.Generator()
+    generator.set_state(state)
+    by_hand.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(by_hand.parameters(), lr=1e-3, weight_decay=0.01)
+    dl.diffusion_loss(by_hand, x0, cond, generator=generator).mean.backward()
+    assert nn.utils.clip_grad_norm_(by_hand.parameters(), 0.1) > 0.1
+    optimizer.step()
+    assert max_error(weights(model), weights(by_hand)) < 1e-6
+
+
+# What it tells -------------------------------------------------------------------------------------------------------
+
+def test_history_has_the_loss_of_every_tenth_of_time():
+    def loss_is_time(model, x0, cond, *, generator):
+        t = dl.stratified_t(len(x0), generator)
+        nothing = sum(parameter.sum() for parameter in model.parameters()) * 0
+        return dl.LossTerms(t.mean() + nothing, t + nothing, t)
+
+    history = finished(fresh_model(), Blots(), dataclasses.replace(CONFIG, steps=20, batch_size=50), loss=loss_is_time).history
+    assert history.step == [4, 8, 12, 16, 20] and history.pictures == [200, 400, 600, 800, 1000]
+    assert all(abs(loss - 0.5) < 0.01 for loss in history.loss)
+    for row in history.loss_by_t:
+        assert len(row) == TIME_BINS and all(abs(value - (k + 0.5) / TIME_BINS) < 0.02 for k, value in enumerate(row))
+    assert sorted(history.seconds) == history.seconds and history.lr[-1] < history.lr[0]
+
+
+def test_step_tells_its_loss():
+    losses = [step.loss for step in train(fresh_model(), Blots(), dataclasses.replace(CONFIG, steps=4))]
+    assert all(math.isfinite(loss) and 0.1 < loss < 10 for loss in losses) and len(set(losses)) == 4
+
+
+def test_exploding_run_is_stopped():
+    with pytest.raises(FloatingPointError, match=r"loss is (nan|inf) at step \d+: a lower lr"):
+        finished(fresh_model(), Blots(), dataclasses.replace(CONFIG, steps=200, lr=1e18, warmup=0, dtype="float32"))
+
+
+@pytest.mark.parametrize("wrong, says", [
+    (dict(), "steps and minutes are both missing"), (dict(steps=0), "steps is 0"), (dict(minutes=-1), "minutes is -1"),
+    (dict(steps=5, batch_size=0), "batch_size is 0"), (dict(steps=5, lr=0.0), "lr is 0"), (dict(steps=5, warmup=-1), "warmup is -1"),
+    (dict(steps=5, cooldown=0.0), "cooldown is 0"), (dict(steps=5, ema_decay=1.0), "ema_decay is 1"),
+    (dict(steps=5, dtype="bf16"), "dtype is 'bf16', but it has to be one of"), (dict(steps=5, grad_clip=0), "grad_clip is 0"),
+])
+def test_impossible_configs_are_refused(wrong, says):
+    with pytest.raises(ValueError, match=says):
+        TrainConfig(**wrong)
