@@ -49,14 +49,17 @@ class Verdict:
 
 
 def check(body: Callable[..., str]) -> Callable[..., Verdict]:
-    """Make a check of a function that returns its praise, or raises Wrong or NotAttempted."""
+    """Make a check of a function that returns its praise, or raises Wrong or NotAttempted.
+
+    Its first argument is the reader's answer; what follows are the numbers that the exercise was given.
+    """
 
     @functools.wraps(body)
-    def checked(answer) -> Verdict:
+    def checked(answer, *given) -> Verdict:
         try:
             if answer is None or answer is ...:
                 raise NotAttempted
-            verdict = Verdict(True, body(answer))
+            verdict = Verdict(True, body(answer, *given))
         except NotAttempted:
             verdict = Verdict(None, "Write your answer at the TODO in the cell above, run it, and come back.")
         except Wrong as wrong:
