@@ -3,7 +3,7 @@
 import nbformat
 import pytest
 
-from scripts.claims import PAGE, asserts_something, claims_of, page, problems_of, read_notebooks
+from scripts.claims import PAGE, assertions, asserts_something, claims_of, page, problems_of, read_notebooks, named_in_tests
 
 NOTEBOOKS = read_notebooks()
 
@@ -15,7 +15,14 @@ def test_claims_of_the_notebook(stem):
 
 def test_the_page_lists_them():
     claims = [claim for stem, notebook in NOTEBOOKS.items() for claim in claims_of(stem, notebook)]
-    assert not claims or PAGE.read_text(encoding="utf-8") == page(claims), "run: python scripts/claims.py"
+    assert PAGE.read_text(encoding="utf-8") == page(claims, named_in_tests(claims)), "run: python scripts/claims.py"
+
+
+def test_what_tests_name_is_claimed():
+    claims = [claim for stem, notebook in NOTEBOOKS.items() for claim in claims_of(stem, notebook)]
+    named = named_in_tests(claims)
+    assert set(named) == {claim.id for claim in claims}
+    assert "tests/test_samplers.py::test_ancestral_is_algorithm_2_of_ho_et_al" in named["13.3"]
 
 
 def made_of(*cells: str):
@@ -24,15 +31,18 @@ def made_of(*cells: str):
     return make.new_notebook(cells=[make.new_code_cell(c[1:]) if c.startswith(">") else make.new_markdown_cell(c) for c in cells])
 
 
-GOOD = ("# Sampling", ">x = 1", "We find $x = 1$. \\tag{13.1}", "So.\n\n**Claim 13.1.** The two\nare the same (13.1).\n\nLook:", "(folded)", ">assert x == 1")
+GOOD = ("# Sampling", ">x = 1", "We find $$x = 1 \\tag{13.1}$$", "So.\n\n**Claim 13.1.** The two\nare the same (13.1).\n\nLook:", "(folded)", ">assert x == 1")
 
 
 def test_a_good_notebook():
     notebook = made_of(*GOOD)
     assert problems_of("13_sampling", notebook) == []
     (claim,) = claims_of("13_sampling", notebook)
-    assert claim == ("13.1", "The two are the same (13.1).", "13_sampling", "assert x == 1")
-    assert "| 13.1 | The two are the same (13.1). | [13](../notebooks/13_sampling.ipynb) |" in page([claim])
+    assert claim == ("13.1", "The two are the same (13.1).", "13_sampling", "assert x == 1", ("x = 1 \\tag{13.1}",), "Sampling")
+    text = page([claim], {"13.1": ["tests/test_x.py::test_x"]})
+    assert "## Sampling\n" in text and "../notebooks/13_sampling.ipynb" in text
+    assert "[Claim 13.1](#claim-13-1)\n: The two are the same (13.1).\n\n  $$ x = 1 \\tag{13.1} $$\n\n  ```python\n  assert x == 1\n  ```" in text
+    assert "Tested in the library too: `tests/test_x.py::test_x`." in text
 
 
 @pytest.mark.parametrize("change, problem", [
@@ -55,3 +65,8 @@ def test_what_is_wrong_is_found(change, problem):
                                            ("for i in range(3):\n    assert i < 3", True), ("assert 1", False), ("print('assert')", False), ("", False)])
 def test_what_counts_as_an_assertion(code, verdict):
     assert asserts_something(code) is verdict
+
+
+def test_the_lines_that_would_fail_are_shown_as_they_stand():
+    code = "x = 1\nassert x == 1, 'why'\nfor y in (2, 3):\n    assert (y >\n            x)\nassert True"
+    assert assertions(code) == ["assert x == 1, 'why'", "assert (y >\n            x)"]

@@ -39,6 +39,7 @@ def test_targets_are_what_their_names_say(schedule):
 
 
 def test_diffuse_by_hand():
+    """Claim 1.2, with numbers that can be checked in the head."""
     x0, eps = torch.tensor([[1.0, -1.0]]), torch.tensor([[0.5, 2.0]])
     assert max_error(dl.diffuse(x0, eps, 0.25, dl.RectifiedFlowSchedule()), torch.tensor([[0.875, -0.25]])) < 1e-7
 

@@ -96,7 +96,7 @@ def test_weak_order(name, sampler):
 
 @by_schedule
 def test_ancestral_is_exact_for_one_picture(name):
-    """With one possible picture the guess is right, and each step draws from q(x_s | x_t, x0): the marginals are exact."""
+    """With one possible picture the guess is right, and each step draws from q(x_s | x_t, x0): the marginals are exact (Claim 13.1)."""
     schedule, nothing = SCHEDULES[name], torch.zeros(3, 3, dtype=torch.float64)
     denoiser, times = dl.GaussianDenoiser(MEAN, nothing, schedule), inside(name, 7)
     for sampler in (dl.Ancestral(), dl.DDIM(eta=0.5), dl.DDIM()):
@@ -141,7 +141,7 @@ def test_the_whole_walk_arrives(name, sampler):
 
 
 def test_ancestral_is_algorithm_2_of_ho_et_al():
-    """The thousand steps of the paper, written out with its betas, with the same noise."""
+    """The thousand steps of the paper, written out with its betas, with the same noise (Claim 13.3)."""
     schedule = dl.LinearBetaSchedule()
     denoiser = rings(schedule)
     states = dl.trajectory(denoiser, float64_noise(4, 3, seed=9), dl.uniform_times(1000), dl.Ancestral(), generator=dl.CounterGenerator(5))
