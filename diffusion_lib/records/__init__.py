@@ -1,0 +1,36 @@
+"""What was measured once and took long: chapters read it here, and every file says which command wrote it.
+
+    runs = records.read("unet_ablation")["runs"]
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .training_runs import RecordedRun, load_run, run_names
+
+FOLDER = Path(__file__).parent
+
+
+def read(name: str) -> dict:
+    """The record `name`. Raises ValueError where there is none of that name."""
+    return json.loads(_file(name, ".json").read_text(encoding="utf-8"))
+
+
+def pictures(name: str) -> Tensor:
+    """The square pictures that lie side by side in the file `name`, (N, 3, H, H) in [-1, 1]. Raises ValueError as `read`."""
+    with Image.open(_file(name, ".webp")) as strip:
+        x = torch.from_numpy(np.array(strip.convert("RGB"))) / 127.5 - 1             # (H, N H, 3)
+    return x.unflatten(1, (-1, len(x))).permute(1, 3, 0, 2)
+
+
+def _file(name: str, ending: str) -> Path:
+    file = FOLDER / f"{name}{ending}"
+    if not file.is_file():
+        known = ", ".join(sorted(f.stem for f in FOLDER.glob(f"*{ending}")))
+        raise ValueError(f"name is {name!r}, but it has to be one of the records that come with the library: {known or 'none yet'}")
+    return file

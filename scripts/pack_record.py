@@ -1,0 +1,27 @@
+"""Makes a recorded training run small enough to travel with the library (diffusion_lib/records/training_runs.py).
+
+    python scripts/pack_record.py book/records/pets32_two_cores       # writes diffusion_lib/records/pets32_two_cores.*
+"""
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from diffusion_lib.records.training_runs import FOLDER, pack_run  # noqa: E402
+
+
+def main(folders: list[str]) -> None:
+    for folder in map(Path, folders):
+        own = folder / "recipe.toml"
+        name = json.loads((folder / "record.json").read_text(encoding="utf-8"))["recipe"]
+        recipe = own if own.is_file() else ROOT / "recipes" / f"{name}.toml"
+        file = FOLDER / f"{folder.name}.json"
+        pack_run(folder, recipe.read_text(encoding="utf-8"), file)
+        print(f"{file.relative_to(ROOT)}: {(file.stat().st_size + file.with_suffix('.webp').stat().st_size) / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
