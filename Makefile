@@ -12,12 +12,13 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SAY    := @printf '== %s\n'
 PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n logical --maxprocesses=8 --dist loadfile
 
-.PHONY: help book site test assignment chapter-is-named clean
+.PHONY: help book site test assignment chapter-is-named measure clean
 help:
 	@echo 'make book                    build the book and serve it on http://localhost:$(PORT)'
 	@echo 'make test                    install what is missing, then run every test'
 	@echo 'make site                    build the book into _build/html and stop'
 	@echo 'make assignment CHAPTER=13   the student copy of a chapter, into build/assignments'
+	@echo 'make measure                 time and memory of each notebook, for its head (on an idle machine)'
 	@echo 'make clean                   remove everything that was built (environments stay)'
 	@echo
 	@echo 'Settings: PYTHON=python3  PORT=8000  HOST=127.0.0.1  DIFFUSION_FAST=1 (0: notebooks take their time)'
@@ -46,6 +47,9 @@ assignment: chapter-is-named .venv-grading/ready
 
 chapter-is-named:
 	@test -n '$(CHAPTER)' || { echo 'Which chapter? For example: make assignment CHAPTER=13'; exit 2; }
+
+measure: .venv/ready
+	@.venv/bin/python scripts/measure_notebooks.py
 
 clean:
 	$(SAY) 'Removing what was built; the environments .venv* and node_modules stay'

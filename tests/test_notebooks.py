@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from scripts.stamp_notebooks import archive, stamp
-from scripts.tidy_notebooks import SETUP_METADATA, SETUP_TEXT, text_of, tidy
+from scripts.tidy_notebooks import ALWAYS, RECORDS, SETUP_METADATA, SETUP_TEXT, measured, text_of, tidy
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -37,10 +37,39 @@ def parsed(cell) -> ast.Module:
 def test_committed_form(stem):
     """No outputs, no execution counts, the canonical set-up cell: what `scripts/tidy_notebooks.py` writes."""
     text = (ROOT / "notebooks" / f"{stem}.ipynb").read_text(encoding="utf-8")
-    assert text == text_of(tidy(nbformat.reads(text, as_version=4))), f"run: python scripts/tidy_notebooks.py notebooks/{stem}.ipynb"
+    assert text == text_of(tidy(nbformat.reads(text, as_version=4), stem)), f"run: python scripts/tidy_notebooks.py notebooks/{stem}.ipynb"
     assert code_cells(stem)[0].source == SETUP_TEXT and code_cells(stem)[0].metadata == SETUP_METADATA
     assert not any(cell.outputs or cell.execution_count for cell in code_cells(stem))
     nbformat.validate(NOTEBOOKS[stem])
+
+
+@each
+def test_its_head_says_what_was_measured(stem):
+    """The table in the head is made from the records (`test_committed_form` compares the text), and no time stands beside it."""
+    (cell,) = [cell for cell in prose_cells(stem) if cell.id == "measured"]
+    rows = json.loads(RECORDS.read_text(encoding="utf-8")).get(stem, {})
+    assert cell.source == measured(rows) and cell.source.count("not measured yet") == 2 * len(ALWAYS.keys() - rows)
+
+
+def test_a_measurement_reaches_its_table():
+    row = {"minutes": 0.5, "memory_gb": 0.84, "gpu_memory_gb": None, "python": "3.11.7", "torch": "2.13.0", "date": "2030-01-31", "code": ""}
+    lines = measured({"cores, full": row, "Tesla T4, full": row | {"minutes": 3.6, "gpu_memory_gb": 1.26}}).splitlines()
+    assert lines[2] == f"| {ALWAYS['cores, fast']} | not measured yet | not measured yet | – |"
+    assert lines[3] == "| two CPU cores, full mode | 30 s | 0.8 GB | 2030-01-31, Python 3.11.7, torch 2.13.0 |"
+    assert "| 4 min | 0.8 GB, on the GPU 1.3 GB |" in lines[4] and len(lines) == 5
+    assert "| one NVIDIA X, full mode | 30 s |" in measured({"NVIDIA X, full": row})
+
+
+PAGES = [*PATHS, *sorted((ROOT / "book").rglob("*.md")), *sorted((ROOT / "diffusion_lib" / "zoo").glob("*.md"))]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_column_of_a_table_has_a_header(path):
+    """A screen reader says the header before each cell; an empty one says nothing."""
+    texts = [cell.source for cell in prose_cells(path.stem)] if path in PATHS else [path.read_text(encoding="utf-8")]
+    for text in texts:
+        for header in re.findall(r"^ *(\|.*)\n *\|[ :|-]+\| *$", text, flags=re.MULTILINE):
+            assert all(name.strip() for name in header.strip().strip("|").split("|")), f"empty header in: {header}"
 
 
 @each
@@ -176,3 +205,14 @@ def test_setup_cell_says_what_to_do_where_there_is_no_library(tmp_path, monkeypa
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match="DIFFUSION_LIB_SOURCE"):
         exec(SETUP_TEXT, {})
+
+
+def test_measuring_sees_the_memory_of_the_kernel_and_its_children(tmp_path):
+    from scripts.measure_notebooks import measure
+    child = "import time; kept = bytearray(300_000_000); time.sleep(1.5)"
+    cells = [nbformat.v4.new_markdown_cell("# Title"),
+             nbformat.v4.new_code_cell(f"import subprocess, sys, time\nkept = bytearray(200_000_000)\nrun = [sys.executable, '-c', {child!r}]"),
+             nbformat.v4.new_code_cell("done = subprocess.run(run, check=True)")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "00_example.ipynb")
+    found = measure(tmp_path / "00_example.ipynb")
+    assert 0.5 < found["memory_gb"] < 0.8 and 1.5 / 60 - 0.01 < found["minutes"]

@@ -34,7 +34,7 @@ def card_of(file: Path, results: dict[str, Any]) -> str:
     }
     lines = [f"| {name} | {value} |" for name, value in facts.items()]
     return "\n\n".join([
-        f"# {file.stem}", description(recipe), "## How it was made", "\n".join(["| | |", "| --- | --- |", *lines]),
+        f"# {file.stem}", description(recipe), "## How it was made", "\n".join(["| what | value |", "| --- | --- |", *lines]),
         "## How good it is", measurements(results), "## Recipe", f"```toml\n{recipe.strip()}\n```"]) + "\n"
 
 
@@ -51,7 +51,7 @@ def measurements(results: dict[str, Any]) -> str:
     what = "fresh real pictures" if "guidance" not in protocol else (
         f"pictures drawn in {protocol['steps']} steps of {protocol['sampler']} with guidance {protocol['guidance']:g}")
     parts = [f"Share of {results['n']:,} {what} in which the classifier finds what was asked (± one standard error; seed {protocol['seed']}):",
-             "\n".join([f"| {'':10} | {'seen':>14} | {'held out':>14} |", "| --- | ---: | ---: |", *rows])]
+             "\n".join([f"| {'attribute':10} | {'seen':>14} | {'held out':>14} |", "| --- | ---: | ---: |", *rows])]
     if "frechet" in results:
         f, r = results["frechet"], results["recalls"]
         parts.append(f"Fréchet distance to real pictures at n = {f['n']:,}: {f['value']:.4g}; of real ones to each other: {f['floor']:.4g} "
