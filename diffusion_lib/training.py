@@ -269,14 +269,16 @@ def _like(parameter: Tensor, tensor: Tensor) -> Tensor:
 
 
 def train(model: nn.Module, dataset: Dataset, config: TrainConfig, *, loss: Loss = DENOISING, accelerator=None,
-          checkpoint: str | Path | None = None, resume: str | Path | None = None) -> Iterator[TrainStep]:
+          checkpoint: str | Path | None = None, resume: str | Path | None = None,
+          clock: Callable[[], float] = time.monotonic) -> Iterator[TrainStep]:
     """Train a model in place, yielding after each step.
 
     model: a `NeuralDenoiser`, or whatever `loss` understands; it is trained on the device where its weights are.
     dataset: map-style, of pictures (C, H, W) in [-1, 1] or of pairs (picture, condition); see `batches`. loss:
     (model, x0, cond, generator=...) -> LossTerms; `DENOISING` is uniform in time. accelerator: an
     `accelerate.Accelerator`, for several processes. checkpoint: the file that is written from time to time and at the
-    end; `load_checkpoint` reads it as the averaged model. resume: such a file, to go on from.
+    end; `load_checkpoint` reads it as the averaged model. resume: such a file, to go on from. clock: what the run's
+    seconds are read from; with `time.process_time` they are its own CPU time, whatever else the machine does.
 
     Raises ValueError where the checkpoint belongs to another model, seed or batch size, and FloatingPointError where the
     loss is no longer a number.
@@ -293,12 +295,12 @@ def train(model: nn.Module, dataset: Dataset, config: TrainConfig, *, loss: Loss
         keep_freed_memory()
     if config.compile:
         getattr(model, "network", model).compile()
-    saved, begun = time.monotonic(), time.monotonic() - run.seconds
+    saved, begun = time.monotonic(), clock() - run.seconds
     source = batches(dataset, config, run.steps, run.rank, run.processes)
     while config.progress(run.steps, run.seconds) < 1:
         lr = config.learning_rate(run.steps, run.seconds)
         terms = run.advance(next(source), loss, lr)
-        run.seconds = time.monotonic() - begun
+        run.seconds = clock() - begun
         if run.steps % config.log_every == 0:
             run.log()
         if checkpoint is not None and _due(config, run.steps, time.monotonic() - saved):
