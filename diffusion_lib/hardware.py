@@ -1,6 +1,7 @@
 """What the machine at hand is fast at: the number type its arithmetic prefers, and how it should keep its memory."""
 
 import ctypes
+import functools
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3                  # glibc's names, from malloc.h
 
 
+@functools.cache
 def fastest_dtype(device: torch.device) -> torch.dtype:
     """The number type that a device multiplies fastest without harm to training.
 

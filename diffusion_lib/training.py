@@ -17,13 +17,15 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import Dataset
 
 from .averaging import EMA
+from .batching import batches
 from .checkpoints import TrainingState, describe, load_training, save_checkpoint
 from .hardware import fastest_dtype, keep_freed_memory
 from .losses import LossTerms, diffusion_loss, stratified_t
-from .random import bits
+from .optimizers import OPTIMIZERS
+from .random import torch_generator
 
 Loss = Callable[..., LossTerms]                              # (model, x0, cond, generator=...) -> LossTerms
 TIME_BINS = 10                                               # equal parts of [0, 1] in which the loss is recorded
@@ -37,8 +39,8 @@ class TrainConfig:
     """How long and how fast to learn. Give `steps`, or `minutes`, or both (the first to be reached ends the run).
 
     batch_size: pictures a step, over all processes. lr: the highest learning rate; it rises to it over `warmup` steps
-    and falls to 0 in a straight line over the last `cooldown` share of the run. weight_decay: of AdamW. grad_clip: the
-    longest gradient. ema_decay: in [0, 1), of the averaged weights. seed: of data order, times and noise.
+    and falls to 0 in a straight line over the last `cooldown` share of the run. optimizer: a name in `OPTIMIZERS`.
+    weight_decay: of the optimizer. grad_clip: the longest gradient. ema_decay: in [0, 1), of the averaged weights. seed: of data order, times and noise.
     dtype: "float32", "bfloat16" or "float16" for the network's arithmetic (the weights stay float32); None takes the
     fastest that the device is good at. compile: whether torch.compile translates the network first (a minute; then
     faster on a GPU). workers: processes that prepare batches ahead. log_every: steps a row of the history.
@@ -52,6 +54,7 @@ class TrainConfig:
     lr: float = 1e-3
     warmup: int = 200
     cooldown: float = 0.5
+    optimizer: str = "adamw"
     weight_decay: float = 0.01
     grad_clip: float = 1.0
     ema_decay: float = 0.999
@@ -72,6 +75,7 @@ class TrainConfig:
             _require(getattr(self, name) >= 0, name, getattr(self, name), "cannot be negative")
         _require(0 < self.cooldown <= 1, "cooldown", self.cooldown, "is a share of the run, above 0 and at most 1")
         _require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "has to lie in [0, 1)")
+        _require(self.optimizer in OPTIMIZERS, "optimizer", self.optimizer, f"has to be one of {tuple(OPTIMIZERS)}")
         known = (None, "float32", "bfloat16", "float16")
         _require(self.dtype in known, "dtype", self.dtype, f"has to be one of {known[1:]}, or None for the fastest")
 
@@ -127,41 +131,6 @@ class TrainStep:
         return float(self.terms.mean)
 
 
-def batches(dataset: Dataset, config: TrainConfig, start: int = 0, rank: int = 0, processes: int = 1) -> Iterator:
-    """The batches of steps start, start + 1, ...: endless, and the same whoever asks.
-
-    dataset: map-style. With a length, it is gone through in a new order (of `config.seed`) each epoch; without one it is
-    taken to be endless, and read in its own order. A batch is what `dataset.__getitems__` gives, or the collated samples.
-    rank, processes: this process takes every `processes`-th picture of each batch, from the `rank`-th on.
-    """
-    size = len(dataset) if hasattr(dataset, "__len__") else None
-
-    @functools.lru_cache(maxsize=2)
-    def order(epoch: int) -> list[int]:
-        return torch.randperm(size, generator=_torch_generator(config.seed, epoch)).tolist()
-
-    def index(place: int) -> int:
-        return place if size is None else order(place // size)[place % size]
-
-    def indices() -> Iterator[list[int]]:
-        first = start * config.batch_size
-        while True:
-            yield [index(place) for place in range(first + rank, first + config.batch_size, processes)]
-            first += config.batch_size
-
-    return iter(DataLoader(dataset, batch_sampler=indices(), num_workers=config.workers, collate_fn=_collate,
-                           pin_memory=torch.cuda.is_available(), generator=_torch_generator(config.seed, 0)))
-
-
-def _collate(samples):
-    return default_collate(samples) if isinstance(samples, list) else samples
-
-
-def _torch_generator(seed: int, number: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """Number `number` of a family of generators."""
-    return torch.Generator(device).manual_seed(int(bits(seed, torch.tensor(number))))
-
-
 class _Run:
     """Everything that changes while a model learns, and the one step that changes it."""
 
@@ -172,7 +141,7 @@ class _Run:
         self.model = model.to(self.device, memory_format=torch.channels_last)
         self.dtype = getattr(torch, config.dtype) if config.dtype else fastest_dtype(self.device)
         self.ema, self.history = EMA(model, config.ema_decay), History()
-        self.optimizer = torch.optim.AdamW(model.parameters(), weight_decay=config.weight_decay, fused=self.device.type in ("cpu", "cuda"))
+        self.optimizer = OPTIMIZERS[config.optimizer](model, config.weight_decay)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         self.steps, self.seconds = 0, 0.0
         self.unlogged: list[tuple[LossTerms, Tensor]] = []
@@ -182,7 +151,7 @@ class _Run:
         x0, cond = (self._moved(part) for part in (batch if isinstance(batch, tuple | list) else (batch, None)))
         # Noise is drawn where it is needed on CUDA; other accelerators lack the float64 that times are drawn in.
         noise_device = self.device if self.device.type == "cuda" else "cpu"
-        generator = _torch_generator(self.config.seed, self.steps * self.processes + self.rank, noise_device)
+        generator = torch_generator(self.config.seed, self.steps * self.processes + self.rank, noise_device)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             terms = loss(self.model, x0, cond, generator=generator)
         self.scaler.scale(terms.mean).backward()
@@ -235,14 +204,14 @@ class _Run:
         averaged, state = load_training(path)
         if describe(averaged) != describe(self.model):
             raise ValueError(f"{path} holds another model than the one to be trained: {describe(averaged)} instead of {describe(self.model)}")
-        for name in ("seed", "batch_size"):
-            if state.values["config"][name] != getattr(self.config, name):
-                raise ValueError(f"{name} is {getattr(self.config, name)}, but the run in {path} was begun with {state.values['config'][name]}")
+        for name in ("seed", "batch_size", "optimizer"):
+            if state.values["config"].get(name) != getattr(self.config, name):
+                raise ValueError(f"{name} is {getattr(self.config, name)}, but the run in {path} was begun with {state.values['config'].get(name)}")
         self.ema.model.load_state_dict(averaged.state_dict())
         self.model.load_state_dict({name.removeprefix("weights."): tensor for name, tensor in state.tensors.items() if name.startswith("weights.")})
         for index, parameter in enumerate(self.model.parameters()):
-            self.optimizer.state[parameter] = {name: _like(parameter, state.tensors[f"optimizer.{index}.{name}"])
-                                               for name in ("step", "exp_avg", "exp_avg_sq")}
+            moments = {name.split(".")[2]: tensor for name, tensor in state.tensors.items() if name.startswith(f"optimizer.{index}.")}
+            self.optimizer.state[parameter] = {name: _like(parameter, tensor) for name, tensor in moments.items()}
         self.steps, self.seconds, self.ema.updates = (state.values[name] for name in ("steps", "seconds", "updates"))
         self.scaler.load_state_dict(state.values["scaler"])
         self.history = History(**state.values["history"])
@@ -296,7 +265,8 @@ def train(model: nn.Module, dataset: Dataset, config: TrainConfig, *, loss: Loss
     if config.compile:
         getattr(model, "network", model).compile()
     saved, begun = time.monotonic(), clock() - run.seconds
-    source = batches(dataset, config, run.steps, run.rank, run.processes)
+    source = batches(dataset, config.batch_size, config.seed, start=run.steps, rank=run.rank, processes=run.processes,
+                     workers=config.workers)
     while config.progress(run.steps, run.seconds) < 1:
         lr = config.learning_rate(run.steps, run.seconds)
         terms = run.advance(next(source), loss, lr)

@@ -18,7 +18,7 @@ from diffusion_lib.averaging import EMA
 from diffusion_lib.checkpoints import load_checkpoint, load_training
 from diffusion_lib.conditioning import AttributeConditioner
 from diffusion_lib.networks.unet import UNet, UNetConfig
-from diffusion_lib.training import TIME_BINS, TrainConfig, batches, train
+from diffusion_lib.training import TIME_BINS, TrainConfig, train
 from exact import max_error
 from training_worker import CONFIG, EXACT, Blots, fresh_model, noiseless
 
@@ -205,52 +205,7 @@ def test_no_schedule_among_the_weights():
     assert all("schedule" not in name and "alpha" not in name for name in fresh_model().state_dict())
 
 
-# Which pictures, how fast, for how long ------------------------------------------------------------------------------
-
-class Endless(Dataset):
-    def __getitem__(self, index):
-        return torch.tensor(index)
-
-
-class Numbers(Endless):
-    def __init__(self, length):
-        self.length = length
-
-    def __len__(self):
-        return self.length
-
-
-def taken(dataset, config, count, **rest):
-    source = batches(dataset, config, **rest)
-    return [next(source).tolist() for _ in range(count)]
-
-
-def test_epochs_see_every_picture_once_in_a_new_order():
-    places = sum(taken(Numbers(10), TrainConfig(steps=1, batch_size=4), 5), [])
-    assert sorted(places[:10]) == sorted(places[10:]) == list(range(10))
-    assert places[:10] != places[10:] and places[:10] != list(range(10))
-
-
-@pytest.mark.parametrize("dataset", [Numbers(10), Numbers(3), Endless()], ids=["ten", "three", "endless"])
-def test_batches_are_a_function_of_seed_and_step(dataset):
-    config = TrainConfig(steps=1, batch_size=4, seed=5)
-    assert taken(dataset, config, 9)[6:] == taken(dataset, config, 3, start=6)
-    two = [taken(dataset, config, 3, rank=rank, processes=2) for rank in (0, 1)]
-    assert [sorted(a + b) for a, b in zip(*two)] == [sorted(batch) for batch in taken(dataset, config, 3)]
-
-
-def test_another_seed_is_another_order_of_a_finite_set():
-    assert taken(Numbers(100), TrainConfig(steps=1, seed=1), 1) != taken(Numbers(100), TrainConfig(steps=1, seed=2), 1)
-
-
-def test_endless_sets_are_read_in_their_own_order():
-    assert taken(Endless(), TrainConfig(steps=1, batch_size=3), 2) == [[0, 1, 2], [3, 4, 5]]
-
-
-def test_workers_change_nothing():
-    config = TrainConfig(steps=1, batch_size=4)
-    assert taken(Numbers(10), dataclasses.replace(config, workers=2), 4) == taken(Numbers(10), config, 4)
-
+# How fast, for how long ---------------------------------------------------------------------------------------------------------
 
 def test_learning_rate_rises_holds_and_falls():
     config = TrainConfig(steps=100, lr=2.0, warmup=10, cooldown=0.25)

@@ -1,0 +1,43 @@
+"""Which pictures make up batch n: a function of the seed and of n alone, so that a run can be killed and go on.
+
+Several processes share each batch without talking to one another: each takes every so-many-th picture of it.
+"""
+
+import functools
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from .random import torch_generator
+
+
+def batches(dataset: Dataset, batch_size: int, seed: int, *, start: int = 0, rank: int = 0, processes: int = 1, workers: int = 0) -> Iterator:
+    """The batches of steps start, start + 1, ...: endless, and the same whoever asks.
+
+    dataset: map-style. With a length, it is gone through in a new order (of `seed`) each epoch; without one it is taken to
+    be endless, and read in its own order. A batch is what `dataset.__getitems__` gives, or the collated samples.
+    batch_size: pictures a step, over all processes. rank, processes: this process takes every `processes`-th picture of
+    each batch, from the `rank`-th on. workers: further processes that prepare batches ahead.
+    """
+    size = len(dataset) if hasattr(dataset, "__len__") else None
+
+    @functools.lru_cache(maxsize=2)
+    def order(epoch: int) -> list[int]:
+        return torch.randperm(size, generator=torch_generator(seed, epoch)).tolist()
+
+    def index(place: int) -> int:
+        return place if size is None else order(place // size)[place % size]
+
+    def indices() -> Iterator[list[int]]:
+        first = start * batch_size
+        while True:
+            yield [index(place) for place in range(first + rank, first + batch_size, processes)]
+            first += batch_size
+
+    return iter(DataLoader(dataset, batch_sampler=indices(), num_workers=workers, collate_fn=_collate,
+                           pin_memory=torch.cuda.is_available(), generator=torch_generator(seed, 0)))
+
+
+def _collate(samples):
+    return default_collate(samples) if isinstance(samples, list) else samples

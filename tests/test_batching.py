@@ -1,0 +1,50 @@
+"""Batches are a function of the seed and of their number, whoever asks and however many processes share the work."""
+
+import pytest
+import torch
+from torch.utils.data import Dataset
+
+from diffusion_lib.batching import batches
+
+
+class Endless(Dataset):
+    def __getitem__(self, index):
+        return torch.tensor(index)
+
+
+class Numbers(Endless):
+    def __init__(self, length):
+        self.length = length
+
+    def __len__(self):
+        return self.length
+
+
+def taken(dataset, batch_size, count, seed=0, **rest):
+    source = batches(dataset, batch_size, seed, **rest)
+    return [next(source).tolist() for _ in range(count)]
+
+
+def test_epochs_see_every_picture_once_in_a_new_order():
+    places = sum(taken(Numbers(10), 4, 5), [])
+    assert sorted(places[:10]) == sorted(places[10:]) == list(range(10))
+    assert places[:10] != places[10:] and places[:10] != list(range(10))
+
+
+@pytest.mark.parametrize("dataset", [Numbers(10), Numbers(3), Endless()], ids=["ten", "three", "endless"])
+def test_batches_are_a_function_of_seed_and_step(dataset):
+    assert taken(dataset, 4, 9, seed=5)[6:] == taken(dataset, 4, 3, seed=5, start=6)
+    two = [taken(dataset, 4, 3, seed=5, rank=rank, processes=2) for rank in (0, 1)]
+    assert [sorted(a + b) for a, b in zip(*two)] == [sorted(batch) for batch in taken(dataset, 4, 3, seed=5)]
+
+
+def test_another_seed_is_another_order_of_a_finite_set():
+    assert taken(Numbers(100), 64, 1, seed=1) != taken(Numbers(100), 64, 1, seed=2)
+
+
+def test_endless_sets_are_read_in_their_own_order():
+    assert taken(Endless(), 3, 2) == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_workers_change_nothing():
+    assert taken(Numbers(10), 4, 4, workers=2) == taken(Numbers(10), 4, 4)
