@@ -40,7 +40,7 @@ _LEAVES = {
     "sources": ("show_source",),
 }
 _LEAF_OF = {name: module for module, names in _LEAVES.items() for name in names}
-_MODULES = {"images": "data.images", **{name: name for name in ("checks", "figures", "judging", "plotting", "recipes", "records", "zoo")}}
+_MODULES = {"images": "data.images", **{name: name for name in ("bridge", "checks", "figures", "judging", "plotting", "recipes", "records", "zoo")}}
 
 
 def __getattr__(name: str):

@@ -48,7 +48,7 @@ LAYERS = {
     "sources": (5, ()),
     "records": (5, ("pictures", "records")),
     "zoo": (5, ()),
-    "figures": (5, ("pictures", "zoo", "figures")),
+    "figures": (5, ("pictures", "records", "zoo", "figures")),
     "checks": (5, ("checks",)),
     "runs": (5, ("pictures",)),
     "cli": (5, ("pictures", "zoo", "runs")),
