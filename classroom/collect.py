@@ -1,0 +1,139 @@
+"""What came back: every file in the folder of submissions, down into folders and zip archives, and whose it is.
+
+Who a file belongs to is said by the folder it lies in, directly below the folder of submissions; where it lies in none, by its name,
+without the chapter ("ada_13.ipynb", "Copy of 13_sampling - ada (2).ipynb": ada). A zip archive is a folder of the same name; one that
+holds several folders and no notebook beside them holds one student in each. Nothing is unpacked to disk and no link is followed.
+"""
+
+import io
+import json
+import os
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+LARGEST_FILE, LARGEST_ARCHIVE, MOST_FILES = 50 * 2**20, 500 * 2**20, 5_000
+COPIED = re.compile(r"^(copy of|kopie von|copie de|copia de|cópia de)\s+", flags=re.IGNORECASE)
+
+
+@dataclass
+class Found:
+    """One file. place: where it was found. student: whose it is, "" where nobody can tell. fate: what became of it."""
+
+    place: str
+    folder: str
+    content: bytes = b""
+    modified: float = 0.0
+    fate: str = ""
+    cells: list = field(default_factory=list)                # (kind, source, metadata) of each cell
+
+
+def collect(folder: Path) -> list[Found]:
+    """Every file below `folder`, in order; notebooks with their cells, all others with their fate. Raises SystemExit without a folder."""
+    if not folder.is_dir():
+        raise SystemExit(f"SUBMISSIONS={folder}: there is no such folder.")
+    found = []
+    everything = [(Path(place), folders, names) for place, folders, names in os.walk(folder)]
+    linked = [place / name for place, folders, _ in everything for name in folders if (place / name).is_symlink()]
+    for path in sorted([place / name for place, _, names in everything for name in names] + linked):
+        inside = PurePosixPath(path.relative_to(folder).as_posix())
+        one = Found(str(inside), inside.parts[0] if len(inside.parts) > 1 else "", modified=path.lstat().st_mtime)
+        if path.is_symlink() or not path.is_file():
+            found.append(_said(one, "not read: it is a link or a device, not a file"))
+        elif path.stat().st_size > LARGEST_FILE:
+            found.append(_said(one, f"not read: larger than {LARGEST_FILE // 2**20} MB"))
+        else:
+            one.content = path.read_bytes()
+            found += _looked_at(one, inside.name)
+    return found
+
+
+def _said(one: Found, fate: str) -> Found:
+    one.fate, one.content = fate, b""
+    return one
+
+
+def _looked_at(one: Found, name: str, depth: int = 0) -> Iterator[Found]:
+    """The file with its cells; for an archive, itself and what is in it."""
+    if name.lower().endswith(".zip") or one.content[:4] == b"PK\x03\x04":
+        yield from _unpacked(one, name, depth)
+        return
+    try:
+        one.cells = read(one.content)
+        yield one
+    except ValueError as error:
+        if name.lower().endswith(".ipynb"):
+            yield _said(one, f"not graded: {error}")
+        else:
+            hint = "; ask for the .ipynb" if name.lower().endswith((".py", ".pdf", ".html")) else ""
+            yield _said(one, f"not a notebook, left alone{hint}")
+
+
+def _unpacked(one: Found, name: str, depth: int) -> Iterator[Found]:
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(one.content))
+        entries = [entry for entry in archive.infolist() if entry.filename and not entry.is_dir()]
+        if depth == 2 or len(entries) > MOST_FILES or sum(entry.file_size for entry in entries) > LARGEST_ARCHIVE:
+            yield _said(one, "not unpacked: archives inside archives inside archives, too many files, or too large")
+            return
+        owners = _owners([PurePosixPath(entry.filename).parts for entry in entries], PurePosixPath(name).stem)
+        contents = [archive.read(entry) for entry in entries]
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
+        yield _said(one, f"not unpacked: {error or type(error).__name__}")
+        return
+    place, folder, modified = one.place, one.folder, one.modified
+    yield _said(one, f"an archive of {len(entries)} file{'' if len(entries) == 1 else 's'}, each listed by itself")
+    for entry, owner, content in zip(entries, owners, contents):
+        inner = Found(f"{place}: {entry.filename}", folder or owner, content, modified)
+        yield from _looked_at(inner, PurePosixPath(entry.filename).name, depth + 1)
+
+
+def _owners(paths: list[tuple[str, ...]], archive: str) -> list[str]:
+    """Whose each file of an archive is: the archive's name, or the folders' in it where it holds only folders, and several."""
+    real = [path for path in paths if path[0] != "__MACOSX"]
+    common = os.path.commonprefix([path[:-1] for path in real]) if real else ()
+    below = {path[len(common)] for path in real if len(path) > len(common) + 1}
+    several = len(below) > 1 and all(len(path) > len(common) + 1 for path in real if path[-1].endswith(".ipynb"))
+    return [path[len(common)] if several and path in real and len(path) > len(common) + 1 else archive for path in paths]
+
+
+def read(content: bytes) -> list[tuple[str, str, dict]]:
+    """The cells of a notebook of any version: (kind, source, metadata). Raises ValueError, in words, for anything else."""
+    if not content.strip():
+        raise ValueError("the file is empty")
+    try:
+        data = json.loads(content.decode("utf-8-sig"))
+    except (UnicodeDecodeError, RecursionError):
+        raise ValueError("it is not text that a notebook could be") from None
+    except ValueError as error:
+        raise ValueError(f"its JSON is broken ({error})"[:160]) from None
+    cells = data.get("cells") if isinstance(data, dict) else None
+    if cells is None and isinstance(data, dict) and isinstance(data.get("worksheets"), list):  # notebooks before 2015
+        cells = [cell for sheet in data["worksheets"] if isinstance(sheet, dict) for cell in sheet.get("cells") or ()]
+    if not isinstance(cells, list):
+        raise ValueError("it is JSON, but not a notebook")
+    return [_cell(cell) for cell in cells if isinstance(cell, dict)]
+
+
+def _cell(cell: dict) -> tuple[str, str, dict]:
+    source = cell.get("source", cell.get("input", ""))
+    source = "".join(map(str, source)) if isinstance(source, list) else str(source)
+    metadata = cell.get("metadata")
+    return str(cell.get("cell_type")), source.replace("\r\n", "\n"), metadata if isinstance(metadata, dict) else {}
+
+
+def student_of(one: Found, stems: list[str]) -> str:
+    """Whose file it is: the folder's name, or what is left of the file's name without the chapter's. "" if nothing is left."""
+    if one.folder:
+        return one.folder.strip()
+    name = PurePosixPath(one.place).name.rsplit(".", 1)[0]
+    while COPIED.match(name):
+        name = COPIED.sub("", name)
+    name = re.sub(r"\s*\(\d+\)", "", name)
+    for stem in stems:
+        name = re.sub(rf"(?<![A-Za-z0-9]){re.escape(stem)}(?![A-Za-z0-9])", " ", name, flags=re.IGNORECASE)
+    drop = {word.lower() for stem in stems for word in stem.split("_")} | {"chapter", "copy", "kopie", "copie", "copia"}
+    kept = [word for word in re.split(r"[\s_-]+", name) if word and word.lower() not in drop | {str(int(w)) for w in drop if w.isdigit()}]
+    return "_".join(kept)
