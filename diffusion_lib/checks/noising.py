@@ -1,4 +1,8 @@
-"""Checks on the way up, from picture to static: mixing, where the static wins, many small steps, what static is."""
+"""Checks on the way up, from picture to static: mixing, where the static wins, how long dice leave something, many small steps,
+what static is.
+"""
+
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -65,6 +69,36 @@ def first_time_static_wins(answer) -> str:
     if given > first:
         raise Wrong(f"At t = {given:g} the static is the stronger one, but not for the first time: earlier.")
     return f"From t = {first} on there is more static than picture: a quarter of the way, not half."
+
+
+@check
+def rounds_of_dice(answer, percent) -> str:
+    """The smallest number of rounds after which fewer than `percent` % of the squares were never hit by a six: (5/6)^n < percent / 100."""
+    def first(still_there) -> int:
+        return next(n for n in count() if still_there(n) < percent / 100)
+
+    rounds = first(lambda n: (5 / 6) ** n)
+    given = as_numbers(answer, torch.zeros((), dtype=torch.float64))
+    if given.ndim:
+        raise Wrong(f"The check needs one number of rounds, but it got {given.numel()} numbers.")
+    given = float(given)
+    slips = {
+        rounds - 1: f"One round too few: then {(5 / 6) ** (rounds - 1):.1%} of the squares are still untouched; it has to be less than {percent}%.",
+        rounds + 1: "One round too many: it was so already a round before.",
+        first(lambda n: (11 / 12) ** n): "This counts the squares that never changed their colour. A square that was hit, and whose coin showed the "
+                                         "colour it had, has been hit all the same.",
+        first(lambda n: 1 - n / 6): "You took a sixth of *all* squares away in every round. The dice do not know which squares they have hit: "
+                                    "each round takes a sixth of those that are left.",
+    }
+    if given in slips and given != rounds:
+        raise Wrong(slips[given])
+    if given != round(given):
+        raise Wrong(f"Rounds are counted whole: {given:g} lies between two of them.")
+    if given < rounds:
+        raise Wrong(f"Too few: after {given:g} rounds {(5 / 6) ** given:.1%} of the squares are still untouched.")
+    if given > rounds:
+        raise Wrong(f"Too many: it was so already before round {given:g}.")
+    return f"Each round leaves five sixths of what is left, so after {rounds} rounds {(5 / 6) ** rounds:.1%} of the drawing was never touched."
 
 
 @check

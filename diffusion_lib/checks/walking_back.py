@@ -1,4 +1,5 @@
-"""Checks on the way back, from static to picture: the spread of the fresh noise, the middle of a step, an oracle, long steps.
+"""Checks on the way back, from static to picture: the spread of the fresh noise, the middle of a step, an oracle, how long the first
+static is remembered, long steps.
 
 They ask about DDPM's schedule with T = 1000, whose step i adds noise of variance beta_i and leaves alpha_bar_i of the
 picture's power.
@@ -124,6 +125,37 @@ def _long_step(x: Tensor, x0: Tensor, bar_t: Tensor, bar_s: Tensor, z: Tensor) -
     beta = 1 - bar_t / bar_s                                 # the variance of all steps between s and t together
     mean = (bar_s.sqrt() * beta * x0 + (bar_t / bar_s).sqrt() * (1 - bar_s) * x) / (1 - bar_t)
     return mean + (beta * (1 - bar_s) / (1 - bar_t)).sqrt() * z
+
+
+@check
+def static_forgotten(answer, percent) -> str:
+    """The first t, on the walk of a thousand steps from 1000, at which the first static makes less than `percent` % of the noise's loudness.
+
+    A step from t keeps the share 1 - beta / (1 - bar_t) of the noise's variance; its square root, of the loudness.
+    Reference: Ho et al. 2020, eq. 7.
+    """
+    def first(power: float) -> int:
+        left = ((1 - SCHEDULE.betas / (1 - SCHEDULE.alpha_bar[1:])) ** power).flip(0).cumprod(0)  # after the steps from 1000, 999, ...
+        return 999 - int((left < percent / 100).int().argmax())
+
+    t, given = first(0.5), as_numbers(answer, torch.zeros((), dtype=torch.float64))
+    if given.ndim:
+        raise Wrong(f"The check needs one number, the first t, but it got {given.numel()} of them.")
+    given = float(given)
+    slips = {
+        first(1.0): "You multiplied the shares of the variance. Loudness is its square root: multiply (1 - beta / (1 - bar_t)) ** 0.5.",
+        1000 - t: "This is the number of steps. After so many steps from 1000, which t is it?",
+        t / 1000: "This is the right moment on a clock from 0 to 1. Count it in steps, from 1000 down to 0: times 1000.",
+        t + 1: f"One too early: there it is still {percent}% or more. The step from t leads to t - 1.",
+        t - 1: "One too late: it was so already one step before.",
+    }
+    if given in slips:
+        raise Wrong(slips[given])
+    if given > t:
+        raise Wrong(f"At t = {given:g} the first static is still louder than that: later on the walk, at a smaller t.")
+    if given < t:
+        raise Wrong(f"At t = {given:g} it has been so for a while: earlier on the walk, at a larger t.")
+    return f"At t = {t}, with most of the walk still ahead, what it began with makes less than {percent}% of its noise. The rest is fresh."
 
 
 @check
