@@ -26,10 +26,10 @@ from .guidance import ClassifierFreeGuidance
 from .judging import Protocol, judge, judge_classifier
 from .networks.classifier import Classifier
 from .pictures import enlargement, image_grid, save_gif, side_by_side, text_picture, to_image
-from .random import CounterGenerator, randn
+from .random import CounterGenerator
 from .recipes import read_recipe
 from .runs import run_recipe
-from .samplers import DPMSolverPP2M, State, trajectory
+from .samplers import DPMSolverPP2M, State, static, trajectory
 from .schedules import uniform_times
 from .zoo.card import measurements, write_card
 
@@ -235,7 +235,7 @@ def _walk(denoiser: NeuralDenoiser, cond: Tensor | None, options: argparse.Names
     """From static to picture; returns the states at the wanted moments."""
     shape = read_about(zoo.file_of(options.model)).get("shape", [3, 32, 32])
     times, device = uniform_times(options.steps), next(denoiser.parameters()).device
-    x = randn((options.count, *shape), CounterGenerator(options.seed), device) * float(denoiser.schedule.sigma(times[0]))
+    x = static((options.count, *shape), denoiser.schedule, times[0], CounterGenerator(options.seed), device)
     states = trajectory(ClassifierFreeGuidance(denoiser, options.guidance), x, times, DPMSolverPP2M(), cond)
     shown = tqdm(states, total=len(times), desc="sample", unit="step", leave=False)
     return {k: replace(state, previous=None) for k, state in enumerate(shown) if k in moments}

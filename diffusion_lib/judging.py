@@ -20,8 +20,8 @@ from .denoisers import Denoiser
 from .evaluation import Share, frechet_distance, precision_recall, share
 from .guidance import ClassifierFreeGuidance
 from .networks.classifier import Classifier, answers
-from .random import CounterGenerator, bits, randn
-from .samplers import DPMSolverPP2M, trajectory
+from .random import CounterGenerator, bits
+from .samplers import DPMSolverPP2M, static, trajectory
 from .schedules import uniform_times
 
 BATCH = 256
@@ -63,8 +63,8 @@ def draw(denoiser: Denoiser, cond: Tensor, size: int, guidance: float, steps: in
     device, generator = next(denoiser.parameters()).device, CounterGenerator(seed)
     guided, times, drawn = ClassifierFreeGuidance(denoiser, guidance), uniform_times(steps), []
     for part in cond.split(BATCH):
-        noise = randn((len(part), 3, size, size), generator, device) * float(denoiser.schedule.sigma(1.0))
-        for state in trajectory(guided, noise, times, DPMSolverPP2M(), part.to(device)):
+        x = static((len(part), 3, size, size), denoiser.schedule, times[0], generator, device)
+        for state in trajectory(guided, x, times, DPMSolverPP2M(), part.to(device)):
             tick(len(part) * (state.prediction is not None))
         drawn.append(state.x.clamp(-1, 1).cpu())
     return torch.cat(drawn)

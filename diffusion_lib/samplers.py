@@ -115,11 +115,11 @@ class Heun(Sampler):
 class DPMSolverPP2M(Sampler):
     """A straight line through the last two guesses of x0, followed exactly: second order for one question a step.
 
-        x_s = sigma_s / sigma_t x_t - alpha_s (e^-h - 1) D,     h = lambda_s - lambda_t,     lambda = log(alpha / sigma)
+        x_s = sigma_s / sigma_t x_t - alpha_s (e^-h - 1) D,     h = (lambda_s - lambda_t) / 2,     lambda = log-SNR
         D   = x0_t + h / (2 h_before) (x0_t - x0_before)
 
     First order on the first step and wherever lambda is infinite (at t = 0, and at t = 1 when alpha = 0 there).
-    Reference: Lu et al. 2022 (DPM-Solver++), algorithm 2.
+    Reference: Lu et al. 2022 (DPM-Solver++), algorithm 2; their lambda is half of ours.
     """
 
     order = 2
@@ -159,8 +159,16 @@ def _scales(schedule: NoiseSchedule, t: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _half_log_snr(schedule: NoiseSchedule, t: Tensor) -> Tensor:
-    """lambda = log(alpha / sigma), unclamped: +-infinite at the ends."""
+    """log(alpha / sigma), unclamped: +-infinite at the ends."""
     return torch.log(schedule.alpha(t)) - torch.log(schedule.sigma(t))
+
+
+def static(shape: tuple[int, ...], schedule: NoiseSchedule, t: float | Tensor = 1.0, generator: Generator | None = None, device=None) -> Tensor:
+    """Where a walk begins: sigma(t) eps, noise of the loudness that belongs to time t, and no picture.
+
+    shape: (B, ...). schedule: that of the denoiser. t: (), in [0, 1].
+    """
+    return randn(shape, generator, device) * float(schedule.sigma(t))
 
 
 def trajectory(denoiser: Denoiser, x: Tensor, times: Tensor, sampler: Sampler = DDIM(), cond=None,
@@ -198,7 +206,7 @@ def sample(denoiser: Denoiser, shape: tuple[int, ...], *, steps: int = 50, sampl
     generator: `CounterGenerator(7)` gives the same pictures everywhere. Returns x0 of that shape.
     """
     times = uniform_times(steps) if times is None else times
-    x = randn(shape, generator, device) * float(denoiser.schedule.sigma(times[0]))
+    x = static(shape, denoiser.schedule, times[0], generator, device)
     for state in trajectory(denoiser, x, times, sampler, cond, generator):
         pass
     return state.x

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ..denoisers import Denoiser
 from ..process import diffuse
 from ..random import CounterGenerator, randn
-from ..samplers import DDIM, Ancestral, trajectory
+from ..samplers import DDIM, Ancestral, static, trajectory
 from ..schedules import LinearBetaSchedule, uniform_times
 
 T = 1000                                                     # the figures count time in steps of DDPM's schedule
@@ -60,7 +60,7 @@ def record_walks(denoiser: Denoiser, captions: list[str], *, seeds: list[int], c
     if len(captions) != len(seeds):
         raise ValueError(f"there are {len(captions)} captions and {len(seeds)} seeds, but each walk needs one of each")
     stops = _grid(steps)
-    x = torch.cat([randn((1, 3, size, size), CounterGenerator(seed)) for seed in seeds]) * float(SCHEDULE.sigma(1.0))
+    x = torch.cat([static((1, 3, size, size), SCHEDULE, generator=CounterGenerator(seed)) for seed in seeds])
     *states, last = tqdm(trajectory(on_the_clock(denoiser), x, uniform_times(steps), DDIM(), cond), total=steps + 1, desc="walking back")
     columns = (torch.stack(rows, 1) for rows in zip(*((s.x, s.prediction.x0, s.prediction.eps) for s in states)))
     return [Walk(caption, seed, steps, stops[:-1], *row)
@@ -95,7 +95,7 @@ def record_ancestral(denoiser: Denoiser, caption: str, *, seed: int, cond: Tenso
     if not set(keep) <= set(grid[:-1]):
         raise ValueError(f"keep has {sorted(set(keep) - set(grid[:-1]))}, but {steps} steps start only at multiples of {T // steps} above 0")
     generator = CounterGenerator(seed)
-    x = randn((1, 3, size, size), generator).repeat(2, 1, 1, 1) * float(SCHEDULE.sigma(1.0))
+    x = static((1, 3, size, size), SCHEDULE, generator=generator).repeat(2, 1, 1, 1)
     both = None if cond is None else cond.repeat(2, *[1] * (cond.ndim - 1))
     walk = trajectory(on_the_clock(denoiser), x, uniform_times(steps), WithAndWithoutNoise(), both, generator)
     kept = []

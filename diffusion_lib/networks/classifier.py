@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .layers import GROUPS, check_width
+
 
 @dataclass(frozen=True)
 class ClassifierConfig:
@@ -27,8 +29,8 @@ class Residual(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.body = nn.Sequential(nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1),
-                                  nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1))
+        self.body = nn.Sequential(nn.GroupNorm(GROUPS, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1),
+                                  nn.GroupNorm(GROUPS, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
@@ -42,16 +44,16 @@ class Classifier(nn.Module):
 
     def __init__(self, config: ClassifierConfig):
         super().__init__()
-        for name in ("width", "side"):
-            if getattr(config, name) % 8:
-                raise ValueError(f"{name} is {getattr(config, name)}, but it has to be a multiple of 8")
+        check_width("width", config.width)
+        if config.side <= 0 or config.side % 8:
+            raise ValueError(f"side is {config.side}, but it has to be a positive multiple of 8: the trunk halves it three times")
         self.config = config
         width, corner = config.width, config.side // 8
         self.trunk = nn.Sequential(
             nn.Conv2d(config.channels, width, 5, stride=2, padding=2), Residual(width),
             nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), Residual(2 * width),
             nn.Conv2d(2 * width, 2 * width, 3, stride=2, padding=1), Residual(2 * width),
-            nn.GroupNorm(8, 2 * width), nn.SiLU())
+            nn.GroupNorm(GROUPS, 2 * width), nn.SiLU())
         self.squeeze = nn.Linear(2 * width * corner * corner, config.features)
         self.heads = nn.ModuleList(nn.Linear(config.features, size) for size in config.sizes)
 

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..schedules import LOG_SNR_LIMIT
+
 GROUPS = 8                                                   # of GroupNorm; so all widths are multiples of 8
-LOG_SNR_LIMIT = 20.0                                         # nats; what is beyond looks the same to a float32 picture
 
 
 def zeroed(layer: nn.Module) -> nn.Module:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from ...conditioning import UNSAID
 from ...random import uniform
 
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
@@ -29,8 +30,6 @@ HELD_OUT: tuple[dict[str, str], ...] = (
     {"accessory": "bow tie", "mood": "sleepy"},
     {"hat": "wizard hat", "background": "yellow"},
 )
-
-UNSAID = -1
 
 
 def column(attribute: str) -> int:
