@@ -1,14 +1,19 @@
 """Our weights in a pipeline of diffusers: the same static becomes the same picture, with their scheduler in charge."""
 
+import functools
 import json
+import re
+from pathlib import Path
 
+import diffusers
 import pytest
 import torch
 from diffusers import (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler,
                        FlowMatchEulerDiscreteScheduler)
+from diffusers.training_utils import EMAModel
 
 import diffusion_lib as dl
-from diffusion_lib.bridge import BridgedPipeline, clock_of, open_in_diffusers
+from diffusion_lib.bridge import LANGUAGES, BridgedPipeline, clock_of, open_in_diffusers
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")       # theirs, under numpy 2
 STEPS, GUIDANCE = 12, 2.0
@@ -89,3 +94,34 @@ def test_clocks():
 def test_other_clocks_are_refused(scheduler):
     with pytest.raises(ValueError, match="scheduler is a .*beta_schedule='linear'"):
         clock_of(scheduler)
+
+
+# The page "From here to diffusers".
+
+PAGE = (Path(__file__).resolve().parent.parent / "book" / "from_here_to_diffusers.md").read_text(encoding="utf-8")
+
+
+def test_what_the_page_says_of_the_average():
+    theirs, ours = EMAModel([torch.nn.Parameter(torch.zeros(1))], decay=0.9), lambda n: min(0.9, (1 + n) / (10 + n))
+    assert theirs.get_decay(1) == 0                          # the first update copies
+    assert [theirs.get_decay(n + 1) for n in range(1, 200)] == pytest.approx([ours(n) for n in range(1, 200)])
+    model = torch.nn.Linear(1, 1, bias=False)
+    ema = dl.EMA(model, 0.9)
+    torch.nn.init.constant_(ema.model.weight, 0), torch.nn.init.constant_(model.weight, 1)
+    ema.update(model)
+    assert float(ema.model.weight) == pytest.approx(1 - ours(0))
+
+
+def test_names_on_the_page_exist():
+    """The table's second column is ours, its third theirs."""
+    rows = [line.split("|")[1:-1] for line in PAGE.splitlines() if line.startswith("| ") and line.count("|") == 4]
+    ours = {name.split("(")[0] for row in rows[1:13] for name in re.findall(r"`([\w.]+)[^`]*`", row[1])}
+    assert len(ours) > 15
+    for name in ours:
+        assert functools.reduce(getattr, name.split("."), dl), name
+    theirs = set(re.findall(r"\b(?:[A-Z]\w+Scheduler|UNet2DModel|EMAModel)\b", PAGE))
+    assert len(theirs) > 5 and all(hasattr(diffusers, name) or hasattr(diffusers.training_utils, name) for name in theirs)
+
+
+def test_the_page_names_the_languages_of_the_bridge():
+    assert all(f"`{language}`" in PAGE for language in LANGUAGES)

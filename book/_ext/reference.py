@@ -1,5 +1,6 @@
 """What the book's reference pages need of Sphinx: places that can be linked to, and docstrings that read well."""
 
+import inspect
 import re
 
 from docutils import nodes
@@ -30,6 +31,56 @@ class Places(SphinxTransform):
         self.document.note_explicit_target(node)
 
 
+# ---- Docstrings ------------------------------------------------------------------------------------------------------
+# The library's docstrings are plain text, made to be read in an editor: formulas are indented by four spaces, code stands
+# in single backticks, and arguments are told in sentences ("t: () or (B,), in [0, 1].").
+
+def rewrite_docstring(app, what, name, thing, options, lines):
+    """autodoc's hook: plain text -> reStructuredText, in place."""
+    lines[:] = readable(lines, argument_names(thing))
+
+
+def readable(lines: list[str], arguments: set[str]) -> list[str]:
+    """Formulas become literal blocks, everything else prose in which the names of arguments stand out."""
+    found = []
+    for paragraph in re.split(r"\n\s*\n", "\n".join(lines).strip("\n")):
+        part = paragraph.split("\n")
+        if part[0].startswith("    "):
+            found += [".. code-block:: text", "", *part, ""]
+        else:
+            found += [*prose("\n".join(line.strip() for line in part), arguments).split("\n"), ""]
+    return found
+
+
+def prose(text: str, arguments: set[str]) -> str:
+    """Code in double backticks, nothing else marked up, and "x, y:" in bold where x and y are arguments."""
+    codes = re.split(r"`([^`\n]+)`", text)
+    codes[0::2] = [re.sub(r"[\\*|`]|_(?!\w)", r"\\\g<0>", words) for words in codes[0::2]]
+    codes[1::2] = [f"``{code}``" for code in codes[1::2]]
+    if arguments:
+        name = "|".join(re.escape(argument) for argument in sorted(arguments))
+        told = re.compile(rf"(^|(?<=[.;] )|(?<=\.\n))((?:{name})(?:, (?:{name}))*):(?= )", flags=re.MULTILINE)
+        codes[0::2] = [told.sub(r"\1**\2:**", words) for words in codes[0::2]]
+    return "".join(codes)
+
+
+def argument_names(thing) -> set[str]:
+    """The names of what a function or a class takes; none for anything else."""
+    if not callable(thing):
+        return set()
+    try:
+        return set(inspect.signature(thing).parameters) - {"self"}
+    except (TypeError, ValueError):
+        return set()
+
+
+def leave_out(app, what, name, thing, skip, options):
+    """The fields of a named tuple are told in its own docstring."""
+    return True if type(thing).__name__ == "_tuplegetter" else None
+
+
 def setup(app):
     app.add_transform(Places)
+    app.connect("autodoc-process-docstring", rewrite_docstring)
+    app.connect("autodoc-skip-member", leave_out)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}
