@@ -8,7 +8,7 @@ A variant that is cheaper a step takes more steps. All read the same pictures in
 weights, times and noise. The recipe is recipes/pets32.toml but for what a short run needs (`SHORT`). Several processes
 may work on one record, each with seeds of its own.
 
-Chapter 11 shows the record, diffusion_lib/records/unet_ablation.json, and what each variant drew from its first seed.
+Chapter 11 shows the record, diffusion_lib/records/unet_ablation.json, and what each variant drew with seed 0.
 """
 
 import argparse
@@ -160,7 +160,7 @@ def read(path: Path) -> dict:
 
 def add(path: Path, head: dict, row: dict) -> None:
     """Write one more run down, whoever else is writing."""
-    with (path.with_suffix(".lock")).open("w") as lock:
+    with Path(__file__).open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         runs = sorted([*read(path)["runs"], row], key=lambda run: (list(VARIANTS).index(run["variant"]), run["seed"]))
         lines = ",\n".join(f"  {json.dumps(run)}" for run in runs)
@@ -208,10 +208,11 @@ def main() -> None:
             for name in options.variants:
                 if not any((run["variant"], run["seed"]) == (name, seed) for run in read(options.record)["runs"]):
                     row, shown = measure(name, options.seconds, seed)
-                    add(options.record, head, row)
-                    if seed == options.seeds[0]:
+                    if seed == 0:
+                        row["strip"] = f"{options.record.stem}_{slug(name)}"
                         strip = to_image(image_grid(shown, columns=SHOWN, gap=0))
-                        strip.save(options.record.with_name(f"{options.record.stem}_{slug(name)}.webp"), lossless=True, quality=100, method=6)
+                        strip.save(options.record.with_name(f"{row['strip']}.webp"), lossless=True, quality=100, method=6)
+                    add(options.record, head, row)
     print(table(read(options.record)["runs"]))
 
 
