@@ -65,7 +65,7 @@ def sliced_wasserstein(a: Tensor, b: Tensor, directions: int = 256, generator: G
 
     a, b: (N, D), as many points in one as in the other. directions: unit vectors u, at least 1. generator: where they
     come from; None always takes the same ones. Returns d, in the units of a.
-    Reference: Bonneel et al. 2015, section 3.2 (Wasserstein distance of order 2).
+    Reference: Bonneel et al. 2015 (here of order 2).
     """
     a, b = _checked(a, b, at_least=1)
     if len(a) != len(b) or directions < 1:

@@ -58,7 +58,7 @@ def unit(c: Coefficients) -> Tensor:
 def min_snr(gamma: float, parameterization: Parameterization) -> Weighting:
     """Weight min(SNR, gamma) on the error of x0, whatever the network predicts: x0's error is (sigma / det) that of y.
 
-    gamma: > 0; the paper uses 5. Reference: Hang et al. 2023, eq. 8.
+    gamma: > 0; the paper uses 5. Reference: Hang et al. 2023 (Min-SNR-gamma).
     """
     if not gamma > 0:
         raise ValueError(f"gamma is {gamma}, but it has to be above 0 (the paper uses 5)")

@@ -4,7 +4,9 @@ import inspect
 import re
 
 from docutils import nodes
+from sphinx.addnodes import pending_xref
 from sphinx.transforms import SphinxTransform
+from sphinx.util.docutils import SphinxRole
 
 CLAIM = re.compile(r"Claim (\d+)\.(\d+)\.")
 TAG = re.compile(r"\\tag\{(\d+)\.(\d+)\}")
@@ -29,6 +31,24 @@ class Places(SphinxTransform):
     def name(self, node, name: str):
         node["names"].append(name)
         self.document.note_explicit_target(node)
+
+
+class Chapter(SphinxRole):
+    """{chapter}`13` is a link to the chapter of that number, or says that it is planned."""
+
+    def run(self):
+        page = page_of(int(self.text), self.env.found_docs)
+        if page is None:
+            return [nodes.inline("", f"{self.text} (planned)")], []
+        link = pending_xref("", nodes.inline("", self.text), refdomain="std", reftype="doc", reftarget=f"/{page}",
+                            refexplicit=True, refwarn=True, refdoc=self.env.docname)
+        self.set_source_info(link)
+        return [link], []
+
+
+def page_of(number: int, pages) -> str | None:
+    """The page of a chapter, or None where it is not in the book yet."""
+    return next((page for page in pages if page.startswith(f"notebooks/{number:02d}_")), None)
 
 
 # ---- Docstrings ------------------------------------------------------------------------------------------------------
@@ -81,6 +101,7 @@ def leave_out(app, what, name, thing, skip, options):
 
 def setup(app):
     app.add_transform(Places)
+    app.add_role("chapter", Chapter())
     app.connect("autodoc-process-docstring", rewrite_docstring)
     app.connect("autodoc-skip-member", leave_out)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}
