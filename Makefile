@@ -12,12 +12,16 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SAY    := @printf '== %s\n'
 PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n logical --maxprocesses=8 --dist loadfile
 
-.PHONY: help book site test assignment chapter-is-named measure clean
+# Read by classroom/ from the environment, so that no quoting comes between.
+export COHORT OVERLAY UNSAFE
+
+.PHONY: help book site test assignment grade chapter-is-named measure clean
 help:
 	@echo 'make book                    build the book and serve it on http://localhost:$(PORT)'
 	@echo 'make test                    install what is missing, then run every test'
 	@echo 'make site                    build the book into _build/html and stop'
-	@echo 'make assignment CHAPTER=13   the student copy of a chapter, into build/assignments'
+	@echo 'make assignment CHAPTER=13   copies of a chapter for students and instructors, into build/assignments'
+	@echo 'make grade SUBMISSIONS=dir   grades, feedback and a report for a folder of submissions, into build/grades'
 	@echo 'make measure                 time and memory of each notebook, for its head (on an idle machine)'
 	@echo 'make clean                   remove everything that was built (environments stay)'
 	@echo
@@ -34,7 +38,7 @@ site: .venv/ready node_modules/ready
 	@.venv/bin/jupyter-book build . --quiet -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
 	$(SAY) 'The site is in _build/html; its figures need a server: `make book` has one'
 
-test: .venv/ready node_modules/ready .venv/browser .venv-reader/ready .venv-grading/ready
+test: .venv/ready node_modules/ready .venv/browser .venv-reader/ready .venv-grading/ready .venv-grading/sandbox
 	$(SAY) 'Tests of the library and the repository'
 	@$(PYTEST) --ignore tests/browser
 	@$(MAKE) --no-print-directory site
@@ -43,7 +47,11 @@ test: .venv/ready node_modules/ready .venv/browser .venv-reader/ready .venv-grad
 	$(SAY) 'All tests passed'
 
 assignment: chapter-is-named .venv-grading/ready
-	@.venv-grading/bin/python scripts/make_assignment.py '$(CHAPTER)'
+	@.venv-grading/bin/python -m classroom.assignment '$(CHAPTER)'
+
+grade: .venv/ready .venv-grading/ready .venv-grading/sandbox
+	@test -n '$(SUBMISSIONS)' || { echo 'Which folder? For example: make grade SUBMISSIONS=handed_in CHAPTER=13'; exit 2; }
+	@.venv-grading/bin/python -m classroom.grade '$(SUBMISSIONS)' --chapter '$(or $(CHAPTER),all)'
 
 chapter-is-named:
 	@test -n '$(CHAPTER)' || { echo 'Which chapter? For example: make assignment CHAPTER=13'; exit 2; }
@@ -66,3 +74,5 @@ node_modules/ready: package-lock.json | .venv/ready
 	@scripts/install.sh reader && touch $@
 .venv-grading/ready: requirements-grading.txt
 	@scripts/install.sh grading && touch $@
+.venv-grading/sandbox: | .venv-grading/ready
+	@scripts/install.sh sandbox && touch $@

@@ -1,7 +1,7 @@
 """Grades a folder of submissions, as they come: `make grade SUBMISSIONS=folder [CHAPTER=13] [COHORT=secret] [OVERLAY=folder]`.
 
 Writes into build/grades: grades.csv, report.md, feedback/STUDENT/CHAPTER.html. Runs in nbgrader's environment (.venv-grading); what
-students wrote runs inside the sandbox, with the Python of a reader's environment (.venv-reader).
+students wrote runs inside the sandbox, with the book's own Python (.venv).
 """
 
 import argparse
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--cohort", default=os.environ.get("COHORT", ""), help="the secret with which the copies were made")
     parser.add_argument("--overlay", type=Path, default=os.environ.get("OVERLAY") or None, help="your folder of hidden tests")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "grades")
-    parser.add_argument("--python", type=Path, default=ROOT / ".venv-reader" / "bin" / "python", help="the Python that runs the answers")
+    parser.add_argument("--python", type=Path, default=ROOT / ".venv" / "bin" / "python", help="the Python that runs the answers")
     parser.add_argument("--seconds", type=int, default=60, help="for each exercise")
     parser.add_argument("--memory", type=int, default=2 * 2**30, help="bytes, for each exercise")
     parser.add_argument("--unsafe", action="store_true", default=os.environ.get("UNSAFE") == "1", help="grade without a sandbox")

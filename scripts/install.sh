@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the Makefile asks for, one thing per call:  scripts/install.sh python | node | browser | reader | grading
+# Installs what the Makefile asks for, one thing per call:  scripts/install.sh python | node | browser | reader | grading | sandbox
 # Whatever cannot be had ends in one line that says what to do.
 set -eu
 cd "$(dirname "$0")/.."
@@ -79,6 +79,16 @@ grading() {
     say "nbgrader into .venv-grading (once)"
     make_venv .venv-grading
     pip_install .venv-grading --requirement requirements-grading.txt
+}
+
+sandbox() {
+    if command -v bwrap >/dev/null 2>&1; then say "Sandbox for grading: bubblewrap, already here"; return; fi
+    if root_with_apt; then
+        say "Sandbox for grading: installing Debian's bubblewrap"
+        apt_install bubblewrap || true
+    fi
+    # Without it grading says what is missing and stops, and its tests are skipped: nothing fails here.
+    command -v bwrap >/dev/null 2>&1 || say "Sandbox for grading: no bubblewrap (on Debian or Ubuntu: apt-get install bubblewrap)"
 }
 
 "$1"

@@ -32,7 +32,7 @@ each = pytest.mark.parametrize("source", CHAPTERS, ids=lambda path: path.stem)
 
 
 def make_copy(chapter: str, out: Path) -> subprocess.CompletedProcess:
-    command = [str(GRADING), "scripts/make_assignment.py", chapter, "--out", str(out)]
+    command = [str(GRADING), "-m", "classroom.assignment", chapter, "--out", str(out)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
@@ -43,7 +43,7 @@ def copies(tmp_path_factory) -> Path:
     for path in CHAPTERS:
         run = make_copy(path.stem, out)
         assert run.returncode == 0, run.stderr
-    return out
+    return out / "student"
 
 
 @pytest.fixture(scope="module")
