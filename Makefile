@@ -38,7 +38,7 @@ site: .venv/ready node_modules/ready
 	@.venv/bin/jupyter-book build . --quiet -W -n --keep-going || { rm -rf _build/.doctrees; exit 1; }
 	$(SAY) 'The site is in _build/html; its figures need a server: `make book` has one'
 
-test: .venv/ready node_modules/ready .venv/browser .venv-reader/ready .venv-grading/ready .venv-grading/sandbox
+test: .venv/ready node_modules/ready .venv/browser .venv-colab/ready .venv-grading/ready .venv-grading/sandbox
 	$(SAY) 'Tests of the library and the repository'
 	@$(PYTEST) --ignore tests/browser
 	@$(MAKE) --no-print-directory site
@@ -70,8 +70,8 @@ node_modules/ready: package-lock.json | .venv/ready
 	@scripts/install.sh node && touch $@
 .venv/browser: | .venv/ready
 	@scripts/install.sh browser && touch $@
-.venv-reader/ready: requirements.txt pyproject.toml | .venv/ready
-	@scripts/install.sh reader && touch $@
+.venv-colab/ready: requirements-colab.txt .venv/ready
+	@scripts/install.sh colab && touch $@
 .venv-grading/ready: requirements-grading.txt
 	@scripts/install.sh grading && touch $@
 .venv-grading/sandbox: | .venv-grading/ready

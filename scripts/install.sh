@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the Makefile asks for, one thing per call:  scripts/install.sh python | node | browser | reader | grading | sandbox
+# Installs what the Makefile asks for, one thing per call:  scripts/install.sh python | node | browser | colab | grading | sandbox
 # Whatever cannot be had ends in one line that says what to do.
 set -eu
 cd "$(dirname "$0")/.."
@@ -67,12 +67,18 @@ browser() {
         fail "The browser tests need Chromium and it could not be installed. On Debian: apt-get install chromium; elsewhere install Google Chrome or Chromium by hand."
 }
 
-reader() {
-    say "A reader's environment into .venv-reader: diffusion-lib[notebooks] and nothing else, to try student copies in"
-    make_venv .venv-reader
-    rm -rf build/lib build/bdist.*  # setuptools would take deleted modules from there
-    pip_install .venv-reader "$(torch_pin)"
-    pip_install .venv-reader --constraint requirements.txt ".[notebooks]"
+colab() {
+    say "A reader's environment with Colab's versions into .venv-colab, to try notebooks in (torch is borrowed from .venv)"
+    make_venv .venv-colab
+    pip_install .venv-colab --no-deps --requirement requirements-colab.txt
+    # The borrowed torch lies outside .venv-colab, so that no pip in there can touch it.
+    from=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    rm -rf .venv/borrowed && mkdir .venv/borrowed
+    for item in "$from"/torch "$from"/torch-* "$from"/torchgen "$from"/functorch "$from"/nvidia* "$from"/triton*; do
+        [ ! -e "$item" ] || ln -s "$item" .venv/borrowed/
+    done
+    to=$(.venv-colab/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    echo "$PWD/.venv/borrowed" > "$to/borrowed.pth"
 }
 
 grading() {

@@ -1,4 +1,7 @@
-"""Writes the notebooks that Colab opens: the same ones, whose set-up cell knows where to install diffusion_lib from.
+"""Writes the notebooks that Colab opens: the chapters, with stubs for solutions, each knowing where its library is.
+
+"Run all" reaches the end of an untouched notebook and every check answers "Not attempted yet", as in a student's copy.
+Whoever learns alone unfolds the solution below the check.
 
 The repository and the commit come from the deployment (GITHUB_REPOSITORY, GITHUB_SHA), so that a notebook always meets
 the library it was written with, and no address is written down here.
@@ -10,12 +13,18 @@ import argparse
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from classroom.copies import mark, without_solution  # noqa: E402
+from classroom.variants import for_cohort  # noqa: E402
+
 UNSTAMPED = 'os.environ.get("DIFFUSION_LIB_SOURCE", "")'
+NOT_FOR_READERS = re.compile(r"^[ \t]*(### (BEGIN|END) SOLUTION|# TODO\b.*)[ \t]*\n?", re.MULTILINE)
 
 
 def archive(repository: str, revision: str, server: str) -> str:
@@ -25,28 +34,57 @@ def archive(repository: str, revision: str, server: str) -> str:
     return f"{server}/{repository}/archive/{revision}.zip"
 
 
-def stamp(text: str, source: str) -> str:
-    """The notebook `text` (JSON) with the address `source` in its set-up cell."""
-    notebook = nbformat.reads(text, as_version=4)
+def for_colab(notebook, stem: str, source: str):
+    """A chapter as Colab opens it. source: the address of a zip of the library."""
+    return with_stubs(stamp(for_cohort(notebook, stem), source))
+
+
+def stamp(notebook, source: str):
+    """`notebook` with the address `source` in its set-up cell."""
     setup = [cell for cell in notebook.cells if cell.cell_type == "code" and UNSTAMPED in cell.source]
     if len(setup) != 1:
         raise SystemExit(f"{len(setup)} cells read DIFFUSION_LIB_SOURCE; exactly one, the set-up cell, must.")
     setup[0].source = setup[0].source.replace(UNSTAMPED, f'os.environ.get("DIFFUSION_LIB_SOURCE", {json.dumps(source)})')
-    return nbformat.writes(notebook) + "\n"
+    return notebook
+
+
+def with_stubs(notebook):
+    """`notebook` with a student's stubs; each solution stands folded below the check that follows it."""
+    cells, waiting = [], []
+    for cell in notebook.cells:
+        cells.append(cell)
+        if mark(cell, "solution"):
+            waiting.append(cell.source)
+            cell.source = without_solution(cell.source)
+        elif mark(cell, "grade") and waiting:
+            cells.append(folded("\n\n".join(waiting), f"{cell.id}-unfold"))
+            waiting = []
+    notebook.cells = cells
+    return notebook
+
+
+def folded(source: str, cell_id: str):
+    """A Markdown cell that shows the code of a solution when it is unfolded."""
+    code = NOT_FOR_READERS.sub("", source).rstrip()
+    text = f"<details>\n<summary>Show a solution</summary>\n\n```python\n{code}\n```\n\n</details>"
+    return nbformat.v4.new_markdown_cell(text, id=cell_id[-64:])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Write notebooks that install diffusion_lib from their own repository.")
+    parser = argparse.ArgumentParser(description="Write the notebooks that Colab opens.")
+    parser.add_argument("notebooks", nargs="*", type=Path, help="default: every chapter")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "colab")
+    parser.add_argument("--source", help="the address of a zip of the library; default: from the three that follow")
     parser.add_argument("--repository", default=os.environ.get("GITHUB_REPOSITORY", ""))
     parser.add_argument("--revision", default=os.environ.get("GITHUB_SHA", "main"))
     parser.add_argument("--server", default=os.environ.get("GITHUB_SERVER_URL", "https://github.com"))
     arguments = parser.parse_args()
-    source = archive(arguments.repository, arguments.revision, arguments.server)
+    source = arguments.source or archive(arguments.repository, arguments.revision, arguments.server)
     folder = arguments.out / "notebooks"
     folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        (folder / path.name).write_text(stamp(path.read_text(encoding="utf-8"), source), encoding="utf-8")
+    for path in arguments.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb")):
+        notebook = for_colab(nbformat.read(path, as_version=4), path.stem, source)
+        (folder / path.name).write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
         print(f"{folder / path.name}")
 
 

@@ -70,6 +70,16 @@ def test_requirement_is_a_lower_bound(requirement):
     assert [s.operator for s in requirement.specifier] == [">="], f"{requirement}: one lower bound, nothing else"
 
 
+def test_the_trial_environment_has_the_versions_of_colab():
+    """requirements-colab.txt, from which .venv-colab is made, copies the list; a marker says where an older Python needs another."""
+    lines = [line.split("#")[0].strip() for line in (ROOT / "requirements-colab.txt").read_text().splitlines()]
+    pins = [requirement for requirement in map(Requirement, filter(None, lines)) if applies(requirement)]
+    assert {"ipywidgets", "ipython", "ipykernel", "traitlets", "anywidget", "numpy", "matplotlib"} <= {pin.name for pin in pins}
+    assert [str(pin.specifier) for pin in pins] == [f"=={COLAB[canonicalize_name(pin.name)]}" for pin in pins]
+    needed = {canonicalize_name(requirement.name) for requirement in ours() if applies(requirement)} - {"torch", "accelerate"}
+    assert needed <= {canonicalize_name(pin.name) for pin in pins}
+
+
 def test_what_our_requirements_require():
     """pip looks one step further. Where the version installed here is Colab's, its own requirements are known."""
     problems, looked_at = [], 0

@@ -1,15 +1,17 @@
 """What every notebook keeps to, read from its file. Running them is scripts/run_notebooks.py's work (nbval)."""
 
 import ast
+import copy
 import json
 import re
+import tomllib
 from collections import Counter
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from scripts.stamp_notebooks import archive, stamp
+from scripts.stamp_notebooks import archive, for_colab, stamp
 from scripts.tidy_notebooks import ALWAYS, RECORDS, SETUP_METADATA, SETUP_TEXT, measured, text_of, tidy
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -171,10 +173,10 @@ def example() -> str:
 def test_stamped_notebook_knows_its_repository_and_stays_the_same_otherwise():
     source = archive("someone/a-book", "0123abc", "https://example.org")
     assert source == "https://example.org/someone/a-book/archive/0123abc.zip"
-    text = example()
-    before, after = json.loads(text), json.loads(stamp(text, source))
-    assert f'os.environ.get("DIFFUSION_LIB_SOURCE", "{source}")' in "".join(after["cells"][1]["source"])
-    before["cells"].pop(1), after["cells"].pop(1)
+    before = nbformat.reads(example(), as_version=4)
+    after = copy.deepcopy(before)
+    assert f'os.environ.get("DIFFUSION_LIB_SOURCE", "{source}")' in stamp(after, source).cells[1].source
+    before.cells.pop(1), after.cells.pop(1)
     assert before == after
 
 
@@ -183,7 +185,39 @@ def test_no_dead_address_is_stamped():
         with pytest.raises(SystemExit, match="OWNER/REPO"):
             archive(repository, "main", "https://example.org")
     with pytest.raises(SystemExit, match="0 cells"):
-        stamp(nbformat.writes(nbformat.v4.new_notebook()), "https://example.org/a.zip")
+        stamp(nbformat.v4.new_notebook(), "https://example.org/a.zip")
+
+
+@each
+def test_on_colab_solutions_are_stubs_and_stand_folded_below_their_checks(stem):
+    """Only solutions differ from the chapter, each can be unfolded below its check, and nothing of nbgrader's is left to read."""
+    chapter = NOTEBOOKS[stem]
+    made = for_colab(chapter, stem, "https://example.org/a.zip")
+    nbformat.validate(made)
+    text = "\n".join(cell.source for cell in made.cells)
+    assert "SOLUTION" not in text and "# variant:" not in text
+    unfolded = [made.cells[i - 1:i + 1] for i, cell in enumerate(made.cells) if cell.id.endswith("-unfold")]
+    solutions = [cell for cell in chapter.cells if cell.metadata.get("nbgrader", {}).get("solution")]
+    assert len(unfolded) == len(solutions) and len(made.cells) == len(chapter.cells) + len(solutions)
+    for (check, folded), solution in zip(unfolded, solutions, strict=True):
+        assert check.metadata.nbgrader.grade and folded.source.startswith("<details>\n<summary>")
+        answer = solution.source.split("### BEGIN SOLUTION\n")[1].split("### END SOLUTION")[0].rstrip()
+        assert answer in folded.source
+        given = next(cell for cell in made.cells if cell.id == solution.id)
+        assert answer not in given.source and "TODO" in given.source
+        ast.parse(folded.source.split("```python\n")[1].split("```")[0]), ast.parse(given.source)
+    kept = {cell.id: cell.source for cell in made.cells}
+    changed = {cell.id for cell in chapter.cells if kept[cell.id] != cell.source}
+    assert changed <= {"setup", *(cell.id for cell in solutions), *(cell.id for cell in chapter.cells if "# variant:" in cell.source)}
+
+
+def test_setup_cell_names_what_the_library_needs():
+    """What `pip` may skip where it is there already: the dependencies, by the names under which they are imported."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [re.match(r"[\w-]+", text)[0] for text in [*project["dependencies"], *project["optional-dependencies"]["notebooks"]]]
+    imported = {"pillow": "PIL", "scikit-image": "skimage"}
+    needs = re.search(r'NEEDS = "(.*)"', SETUP_TEXT)[1].split()
+    assert sorted(needs) == sorted(["setuptools", "wheel", *(imported.get(name, name) for name in names)])
 
 
 def test_setup_cell_finds_the_library_above_it(tmp_path, monkeypatch):
@@ -203,6 +237,7 @@ def test_setup_cell_says_what_to_do_where_there_is_no_library(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DIFFUSION_LIB_SOURCE", raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.metadata.distributions", lambda name: [])
     with pytest.raises(ModuleNotFoundError, match="DIFFUSION_LIB_SOURCE"):
         exec(SETUP_TEXT, {})
 
