@@ -46,6 +46,7 @@ def test_diffuse_by_hand():
 
 @by_schedule
 def test_diffuse_has_the_mean_and_variance_of_q(schedule):
+    """What Claim 8.10 finds on one schedule, on all of them."""
     t, n = 0.3, 100_000
     x_t = dl.diffuse(torch.full((n, 1), 0.7, dtype=torch.float64), float64_noise(n, 1), t, schedule)
     alpha, sigma = float(schedule.alpha(t)), float(schedule.sigma(t))

@@ -26,6 +26,7 @@ def test_definitions(name, alpha, sigma):
 
 @pytest.mark.parametrize("name", ["cosine", "linear beta"])
 def test_variance_is_preserved(name):
+    """Claim 8.4, everywhere between the steps too."""
     schedule = SCHEDULES[name]
     assert max_error(schedule.alpha(EVERYWHERE) ** 2 + schedule.sigma(EVERYWHERE) ** 2, torch.ones_like(EVERYWHERE)) < 1e-14
 
@@ -42,6 +43,7 @@ def test_linear_betas_on_the_grid(num_steps):
 
 
 def test_linear_betas_of_ho_et_al():
+    """The numbers of Claim 8.11."""
     schedule = dl.LinearBetaSchedule()
     assert (float(schedule.betas[0]), float(schedule.betas[-1]), len(schedule.betas)) == (1e-4, 2e-2, 1000)
     assert abs(float(schedule.alpha_bar[1000]) - 4.0358e-5) < 1e-9           # the picture's share of variance at T
@@ -88,6 +90,7 @@ def test_rates_are_the_derivatives(schedule):
 
 @by_schedule
 def test_log_snr_falls(schedule):
+    """Claim 8.12, for every schedule of the library."""
     log_snr = schedule.log_snr(EVERYWHERE)
     assert log_snr.diff().max() <= 0 and schedule.log_snr(INSIDE).diff().max() < 0
     assert float(log_snr[0]) == 20.0 and log_snr.min() >= -20
@@ -103,6 +106,20 @@ def test_time_of_is_the_inverse(schedule):
     assert max_error(schedule.time_of(schedule.log_snr(INSIDE)), INSIDE) < 1e-12
     assert max_error(dl.NoiseSchedule.time_of(schedule, schedule.log_snr(INSIDE)), INSIDE) < 1e-12     # bisection agrees
     assert float(schedule.time_of(50.0)) < 1e-4 and float(schedule.time_of(-50.0)) > 1 - 1e-4
+
+
+def test_equal_log_snr_is_the_same_state_at_another_scale():
+    """Claim 8.5: the ratio of the knobs is the same, so a state divided by its alpha is, too."""
+    for log_snr in (-8.0, -2.0, 0.0, 5.0):
+        ratios = [float(s.sigma(s.time_of(log_snr)) / s.alpha(s.time_of(log_snr))) for s in SCHEDULES.values()]
+        assert ratios == pytest.approx([math.exp(-log_snr / 2)] * len(ratios), rel=1e-10)
+
+
+def test_a_shift_lowers_log_snr_by_twice_its_logarithm():
+    """Claim 8.9, for shifts in both directions."""
+    for shift in (0.5, 3.0, 8.0):
+        moved = dl.RectifiedFlowSchedule().log_snr(INSIDE) - dl.RectifiedFlowSchedule(shift).log_snr(INSIDE)
+        assert max_error(moved, torch.full_like(moved, 2 * math.log(shift))) < 1e-10
 
 
 @by_schedule
