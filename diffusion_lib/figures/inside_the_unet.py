@@ -108,7 +108,7 @@ def listening(network: nn.Module, names: Iterable[str]) -> Iterator[dict[str, Te
 class Features:
     """What the blocks of a network made of one picture under more and more static.
 
-    caption, seed: of the picture and of its static. picture: (3, H, H). guesses: (T, 3, H, H), of x0 at TIMES.
+    caption, seed: of the picture and of its static. picture: (3, H, H). times: T numbers. guesses: (T, 3, H, H), of x0.
     blocks, reach, cost, shape: of each block. maps: of each block (T, K, h, h), the K channels that vary most.
     listens: of each block (T, H, H), how much a pixel matters for the block's answer in the middle of the picture.
     """
@@ -116,6 +116,7 @@ class Features:
     caption: str
     seed: int
     picture: Tensor
+    times: tuple[float, ...]
     guesses: Tensor
     blocks: list[Block]
     reach: list[int]
@@ -148,7 +149,7 @@ def record_features(denoiser: NeuralDenoiser, picture: Tensor, caption: str, *, 
         listens.append(gradient.square().sum(1).sqrt())
         lively = answer.detach().var(dim=(2, 3)).mean(0).argsort(descending=True)[:CHANNELS].sort().values
         maps.append(answer.detach()[:, lively])
-    return Features(caption, seed, picture, guesses, blocks, reaches(network.config), costs(network, blocks, picture.shape[-1]),
+    return Features(caption, seed, picture, TIMES, guesses, blocks, reaches(network.config), costs(network, blocks, picture.shape[-1]),
                     [tuple(answers[block.module].shape[1:]) for block in blocks], maps, listens)
 
 
@@ -175,7 +176,7 @@ def inside_the_unet(features: Features, network: UNet):
     features: from `record_features`. network: the one that was recorded. Feature maps are stored in 8 bits between the
     least and the greatest value that a channel has at any of the times. Returns a widget, or HTML for the published book.
     """
-    traits = {"caption": features.caption, "seed": features.seed, "times": list(TIMES), "picture": lossless(features.picture),
+    traits = {"caption": features.caption, "seed": features.seed, "times": list(features.times), "picture": lossless(features.picture),
               "guesses": film(features.guesses, GUESS_RANGE), "guess_range": GUESS_RANGE,
               "told": count_parameters(network) - sum(parameters for parameters, _ in features.cost),
               "blocks": [_traits(features, k) for k in range(len(features.blocks))]}
