@@ -36,7 +36,7 @@ def main() -> None:
     arguments = parser.parse_args()
     for source in sources_of(arguments.chapter):
         student, instructor = make(source, arguments.out, arguments.cohort, arguments.overlay and Path(arguments.overlay))
-        print(f"Student copy:    {student}\nInstructor copy: {instructor}")
+        print(f"Student copy:    {os.path.relpath(student)}\nInstructor copy: {os.path.relpath(instructor)}")
 
 
 if __name__ == "__main__":

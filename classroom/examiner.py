@@ -15,6 +15,7 @@ import pickle
 import re
 import signal
 import sys
+import tempfile
 import time
 import types
 from dataclasses import replace
@@ -68,11 +69,12 @@ class Cell:
     """One sandbox for one submission. After anything irregular it is thrown away, and the next exercise gets a new one."""
 
     def __init__(self, python: Path, limits: sandbox.Limits, safe: bool):
-        self.python, self.limits, self.safe, self.process, self.ours = python, limits, safe, None, []
+        self.python, self.limits, self.process, self.ours = python, limits, None, []
+        self.folder = None if safe else tempfile.TemporaryDirectory()
 
     def open(self) -> None:
         if self.process is None:
-            self.process = sandbox.start(self.python, self.limits, self.safe, sandbox.a_user())
+            self.process = sandbox.start(self.python, self.limits, self.folder.name if self.folder else "")
             try:
                 if self.hear() != {"ready": True}:
                     raise Stopped("the sandbox did not start")

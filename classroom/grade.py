@@ -157,7 +157,7 @@ def main() -> None:
                          "On a machine where that does no harm: make grade ... UNSAFE=1")
     graded = grade(arguments)
     look = sum(one.status == "look" for one in graded)
-    print(f"{len(graded)} graded{f', {look} of them to be looked at' if look else ''}: {arguments.out / 'grades.csv'}, report.md, feedback/")
+    print(f"{len(graded)} graded{f', {look} of them to be looked at' if look else ''}: {os.path.relpath(arguments.out / 'grades.csv')}, report.md, feedback/")
 
 
 if __name__ == "__main__":

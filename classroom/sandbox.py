@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -138,14 +137,13 @@ def why_not(python: Path, private: tuple[Path, ...] = ()) -> str:
     return f"inside it one can still {', and '.join(bad)}" if bad else ""
 
 
-def start(python: Path, limits: Limits, safe: bool, user: int = 0) -> subprocess.Popen:
-    """The worker, waiting for its first exercise. Without `safe` it runs in the open, in a folder of its own, and only time and memory are limited."""
+def start(python: Path, limits: Limits, unsafe: str = "") -> subprocess.Popen:
+    """The worker, waiting for its first exercise. unsafe: a folder to run it in without any sandbox; only time and memory are limited then."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0, "start_new_session": True}
-    if safe:
-        return subprocess.Popen(command(python, ["/grader/worker.py", json.dumps(asdict(limits))], user), **pipes)
-    folder = tempfile.mkdtemp(prefix="unsafe-")
+    if not unsafe:
+        return subprocess.Popen(command(python, ["/grader/worker.py", json.dumps(asdict(limits))], a_user()), **pipes)
     words = [str(python), str(INSIDE / "worker.py"), json.dumps(asdict(limits) | {"tasks": False})]
-    return subprocess.Popen(words, cwd=folder, env=_environment(python, folder, str(ROOT)), **pipes)
+    return subprocess.Popen(words, cwd=unsafe, env=_environment(python, unsafe, str(ROOT)), **pipes)
 
 
 def memory_of(pid: int) -> int:

@@ -5,6 +5,7 @@ change things in place. Going backwards from a cell, a statement is kept if it b
 """
 
 import ast
+import functools
 import re
 import symtable
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ def without_magic(source: str) -> str:
     return MAGIC.sub(lambda line: f"{line[1] or line[2] or ''}pass", source)
 
 
+@functools.cache
 def piece(text: str) -> Piece:
     """One piece of code. Raises SyntaxError."""
     binds, uses = _names(text)

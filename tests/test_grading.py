@@ -22,7 +22,7 @@ from classroom.copies import exercises, mark, source_of
 ROOT = Path(__file__).resolve().parent.parent
 GRADING = ROOT / ".venv-grading" / "bin" / "python"
 SECRET = "autumn, room 3"
-HIDDEN = "# points: 2\nassert type(rounds_needed) is int, 'HIDDENWORDS'\n"
+HIDDEN = "# points: 2\nassert type(rounds_needed) is int and (5 / 6)**rounds_needed < LEFT / 100 <= (5 / 6)**(rounds_needed - 1), 'HIDDENWORDS'\n"
 
 pytestmark = pytest.mark.skipif(not GRADING.exists(), reason="no .venv-grading: `make test` installs it")
 
