@@ -152,6 +152,7 @@ def part_of(app, docname: str) -> str:
 REPAIRS = [(re.compile(pattern), better) for pattern, better in [
     (r"<(?:script|link)[^>]*scripts/fontawesome\.js[^>]*>(?:</script>)?\s*", ""),                  # the icon font is there already
     (r'(<button[^>]*search-button-field[^>]*) aria-label="Search"', r"\1"),                       # its text is its name
+    (r'<summary>(<span class="toctree-toggle")', r'<summary aria-label="Pages of this section">\1'),
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),                               # so is a summary's
     (r'<div class="sidebar-primary-item">(\s*<a class="navbar-brand)', r'<div class="sidebar-primary-item" role="navigation" aria-label="Book">\1'),
     (r'("docnames": ?\[[^\]]*)"book/index"', r'\1"index"'),                                        # where BookBuilder puts it
