@@ -120,8 +120,8 @@ class BridgedPipeline(DiffusionPipeline):
 def set_uniform_times(scheduler: SchedulerMixin, steps: int) -> None:
     """Let a scheduler stop where `uniform_times(steps)` does: at 1, 1 - 1/steps, ..., 0.
 
-    A flow's scheduler takes them as sigmas. One of betas does it if it was made with timestep_spacing="trailing"; with
-    "leading", the default of most, it never asks at t = 1.
+    A flow's scheduler takes them as sigmas. One of betas does it if it was made with timestep_spacing="trailing"; the
+    defaults are "leading" (DDPM, DDIM: never asks at t = 1) and "linspace" (Euler, DPM-Solver: never steps from 1/steps to 0).
     """
     if isinstance(scheduler, FlowMatchEulerDiscreteScheduler):
         scheduler.set_timesteps(sigmas=uniform_times(steps)[:-1].tolist())
