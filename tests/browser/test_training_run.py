@@ -75,7 +75,7 @@ def test_numbers_follow_the_slider(figure, run):
 def test_curves_have_the_heights_of_the_history(figure, run):
     go_to(figure, len(run.minutes) - 1)
     paths = figure.locator(".live-line-belief")
-    top, bottom, tall = 1.6, 0.025, 132
+    top, bottom, tall = 1.6, 0.01, 132
 
     def loss_at(y: float) -> float:
         return top * (bottom / top) ** (y / tall)
@@ -119,9 +119,9 @@ def test_unmeasured_rows_show_nothing(figure):
     for label in ("GPU", "Colab T4"):
         figure.get_by_role("radio", name=label).check(force=True)
         assert "not measured" in figure.locator(".live-missing").text_content()
-        assert figure.locator(".live-missing").is_visible() and not figure.locator(".live-strip").first.is_visible()
+        assert figure.locator(".live-missing").is_visible() and not figure.locator(".live-weights").first.is_visible()
     figure.get_by_role("radio", name="2 cores", exact=True).check(force=True)
-    assert figure.locator(".live-strip").first.is_visible() and not figure.locator(".live-missing").is_visible()
+    assert figure.locator(".live-weights").first.is_visible() and not figure.locator(".live-missing").is_visible()
 
 
 def test_keyboard(figure, run):

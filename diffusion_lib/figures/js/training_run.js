@@ -58,7 +58,7 @@ function hatPart({ minutes, found }) {
 function stripsPart(count) {
   const strips = WORDS.kinds.map(([kind, name]) => {
     const tiles = Array.from({ length: count }, () => tile());
-    const node = markup`<section class="live-strip"><p class="live-heading">${name}</p><div class="live-eight">${tiles.map((t) => t.node)}</div></section>`;
+    const node = markup`<section class="live-weights"><p class="live-heading">${name}</p><div class="live-eight">${tiles.map((t) => t.node)}</div></section>`;
     set(node, { 'data-strip': kind, 'aria-label': name });
     return { kind, name, tiles, node };
   });
@@ -70,9 +70,9 @@ function stripsPart(count) {
   return { nodes: strips.map((strip) => strip.node), draw };
 }
 
-const WIDE = 280, TALL = 132, TOP = 1.6, BOTTOM = 0.025;     // of the loss, on a logarithmic axis
+const WIDE = 280, TALL = 132, TOP = 1.6, BOTTOM = 0.01;      // of the loss, on a logarithmic axis
 const heightOf = (loss) => (Math.log(TOP / Math.min(TOP, Math.max(BOTTOM, loss))) / Math.log(TOP / BOTTOM)) * TALL;
-const TICKS = [1, 0.5, 0.2, 0.1, 0.05];
+const TICKS = [1, 0.5, 0.2, 0.1, 0.05, 0.02];
 const svgElement = (name) => document.createElementNS('http://www.w3.org/2000/svg', name);
 
 // The frame of a chart of the loss. ticks: [place 0 ... 1, text], along the bottom.
@@ -95,7 +95,7 @@ const stairs = (values) => values.map((v, i) => (v === null ? '' : `M${((i * WID
 
 function lossPart() {
   const chart = lossChart('the loss against minutes of training', 'minutes',
-    markup`<span>The loss, <output data-number="loss"></output> here; both scales of this pair are logarithmic upwards. ${badge('model')}</span>`);
+    markup`<span><b class="live-belief">The loss</b>, <output data-number="loss"></output> at this minute. The scale is logarithmic: each line is about half of the one above it.</span>`);
   const line = chart.path('live-line live-line-belief'), cursor = chart.path('live-cursor');
   const begin = ({ history, duration }) => {
     const parts = [0, 0.25, 0.5, 0.75, 1];
@@ -112,7 +112,7 @@ function lossPart() {
 function byTimePart(floor) {
   const chart = lossChart('the loss in each tenth of the time t', 'time t, 0 = picture, 1 = static',
     markup`<span>The loss by t <b class="live-belief">at this minute</b>, and <b class="live-noise">the floor</b>: below it no network can be.
-      In the last tenth: loss <output data-number="end"></output>, floor <output data-number="floor"></output>.</span>`);
+      Nearest to static: loss <output data-number="end"></output>, floor <output data-number="floor"></output>.</span>`);
   chart.below([[0, '0'], [0.5, '0.5'], [1, '1']]);
   const ground = chart.path('live-line live-line-noise live-dashed'), line = chart.path('live-line live-line-belief');
   set(ground, { d: stairs(floor.map((v) => (v > BOTTOM ? v : null))) });
@@ -153,7 +153,7 @@ async function render({ model, el }) {
   const speech = announcer();
   const choose = choice(WORDS.run, runs.map(({ label }, i) => [i, label]), (i) => start(runs[i]));
   const recorded = markup`<div class="live-body-part">${strips.nodes} ${wishes.node}
-    <div class="live-clock"><p class="live-readout"><b>minute <output data-number="minute"></output></b>
+    <div class="live-clock live-minutes"><p class="live-readout"><b>minute <output data-number="minute"></output></b>
       <output data-number="pictures"></output> pictures seen, step <output data-number="steps"></output>,
       learning rate <output data-number="lr"></output></p><div></div></div>
     <div class="live-facts">${loss.node} ${byTime.node} ${seen.node}<p class="live-note"><span data-note="how"></span></p></div></div>`;
