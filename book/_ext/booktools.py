@@ -1,6 +1,7 @@
 """What the book adds to Jupyter Book.
 
-Before the build: MathJax, fonts and figure modules are laid into `book/_static`, so that no page asks another host.
+Before the build: MathJax, fonts and figure modules are laid into `book/_static`, so that no page asks another host; a
+notebook that was not run by `scripts/run_notebooks.py` is refused.
 While reading: nbgrader's marker lines are left out, and every picture must have an alt text.
 While writing: no script twice, no icon script beside the icon font, accessible names where the theme has faults.
 """
@@ -11,9 +12,11 @@ import shutil
 import sys
 from pathlib import Path
 
+import nbformat
 from docutils import nodes
+from jupyter_cache import get_cache
 from sphinx.builders.html import StandaloneHTMLBuilder
-from sphinx.errors import ConfigError
+from sphinx.errors import ConfigError, ExtensionError
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
@@ -88,6 +91,19 @@ def repository(app, config):
         options["launch_buttons"] = {}
 
 
+def refuse_untested(app, env, docnames):
+    """A notebook's page shows the run that was tested; one that Jupyter Book ran by itself would show widgets, which are dead."""
+    if app.config.nb_execution_mode != "cache":
+        return
+    cache = get_cache(app.config.nb_execution_cache_path)
+    for path in (Path(env.doc2path(docname)) for docname in docnames):
+        if path.suffix == ".ipynb":
+            try:
+                cache.match_cache_notebook(nbformat.read(path, as_version=4))
+            except KeyError:
+                raise ConfigError(f"{path.name} has not been run as it is now. Run scripts/run_notebooks.py first; `make site` does.") from None
+
+
 # ---- While reading ---------------------------------------------------------------------------------------------------
 
 MARKER = re.compile(r"^[ \t]*### (BEGIN|END) (SOLUTION|HIDDEN TESTS)[ \t]*\n?", re.MULTILINE)
@@ -135,11 +151,19 @@ def page_context(app, pagename, templatename, context, doctree):
             seen.add(key)
             scripts.append(script)
     context["script_files"] = scripts
+    refuse_other_hosts(pagename, scripts)
     fonts = "".join(f'<link rel="preload" href="{context["content_root"]}_static/vendor/fonts/{name}.woff2" as="font" type="font/woff2" crossorigin>\n'
                     for name in FIRST_FONTS)
     context["metatags"] = f'<meta http-equiv="Content-Security-Policy" content="{OWN_HOST_ONLY}">\n{fonts}{context.get("metatags", "")}'
     if part := part_of(app, pagename):
         context["body"] = context["body"].replace("<h1>", f'<p class="kicker">{part}</p>\n<h1>', 1)
+
+
+def refuse_other_hosts(pagename: str, scripts):
+    """Raises ExtensionError for a script from elsewhere, such as the widget runtime that myst-nb adds where a widget is shown."""
+    foreign = [script.filename for script in scripts if re.match(r"(https?:)?//", script.filename or "")]
+    if foreign:
+        raise ExtensionError(f"{pagename} would load {', '.join(foreign)}, but it may ask no other host. Does a cell show a widget?")
 
 
 def part_of(app, docname: str) -> str:
@@ -176,6 +200,7 @@ def setup(app):
     app.connect("config-inited", copy_assets)
     app.connect("config-inited", draw_static)
     app.connect("config-inited", repository, priority=10)
+    app.connect("env-before-read-docs", refuse_untested)
     app.connect("doctree-read", hide_markers)
     app.connect("doctree-read", check_alt_texts)
     app.connect("html-page-context", page_context, priority=900)
