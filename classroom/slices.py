@@ -1,7 +1,7 @@
 """Only what an exercise needs: the statements of a chapter that define the names it uses, and those that these use in turn.
 
 A chapter takes a minute to run, an exercise a second. A notebook is a list of statements; a statement binds names, uses names, and may
-change things in place. Going backwards from a cell, a statement is kept if it binds or changes a name that is needed further down.
+change things in place. Of what stands before a cell, a statement is kept if it binds or changes a name that is needed.
 """
 
 import ast
@@ -84,12 +84,15 @@ def _changed(tree: ast.AST) -> set[str]:
 def needed_for(uses: set[str] | frozenset[str], before: list[Piece]) -> list[Piece]:
     """The pieces of `before`, in their order, that matter to code which uses these names.
 
-    A module that is imported is not changed by `plt.plot(...)`: only the import is kept.
+    A function may use what is defined after it, so the search is repeated until nothing new is found. A module that is imported is not
+    changed by `plt.plot(...)`: only the import is kept.
     """
     imported = {name for p in before for name in p.binds if p.text.lstrip().startswith(("import ", "from "))}
-    wanted, kept = set(uses), []
-    for p in reversed(before):
-        if wanted & p.binds or wanted & (p.changes - imported):
-            kept.append(p)
-            wanted |= p.uses
-    return kept[::-1]
+    wanted, kept, found = set(uses), set(), -1
+    while found < len(kept):
+        found = len(kept)
+        for number, p in reversed(list(enumerate(before))):
+            if wanted & p.binds or wanted & (p.changes - imported):
+                kept.add(number)
+                wanted |= p.uses
+    return [before[number] for number in sorted(kept)]
