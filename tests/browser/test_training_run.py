@@ -67,7 +67,7 @@ def test_numbers_follow_the_slider(figure, run):
         row = rows_until(run, k)
         assert printed(figure, "minute") == run.minutes[k] and printed(figure, "steps") == run.steps[k]
         assert printed(figure, "pictures") == run.pictures[k]
-        assert math.isclose(printed(figure, "lr"), row["lr"], rel_tol=0.06)
+        assert abs(printed(figure, "lr") - row["lr"]) <= 0.5e-5 + 1e-9
         assert abs(printed(figure, "loss") - row["loss"]) <= 0.5e-3 + 1e-9
         assert abs(printed(figure, "end") - row["loss_by_t"][-1]) <= 0.5e-3 + 1e-9
 

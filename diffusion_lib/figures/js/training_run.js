@@ -166,7 +166,7 @@ async function render({ model, el }) {
   function show(k) {
     for (const part of [strips, loss, byTime, seen]) part.draw(run, k);
     fill(recorded, { minute: run.minutes[k], pictures: run.pictures[k].toLocaleString('en'), steps: run.steps[k].toLocaleString('en'),
-      lr: Number(run.history.lr[rowAt(run.history, run.steps[k])].toPrecision(2)) });
+      lr: run.history.lr[rowAt(run.history, run.steps[k])].toFixed(5) });
     speech.say(describe(k));
   }
   // Runs have their own minutes, so each choice gets a clock of its own; the reader stays at about the same minute.
