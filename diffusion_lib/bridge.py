@@ -122,6 +122,7 @@ def set_uniform_times(scheduler: SchedulerMixin, steps: int) -> None:
 
     A flow's scheduler takes them as sigmas. One of betas does it if it was made with timestep_spacing="trailing"; the
     defaults are "leading" (DDPM, DDIM: never asks at t = 1) and "linspace" (Euler, DPM-Solver: never steps from 1/steps to 0).
+    Their timesteps are whole numbers, so the stops agree exactly where `steps` divides T.
     """
     if isinstance(scheduler, FlowMatchEulerDiscreteScheduler):
         scheduler.set_timesteps(sigmas=uniform_times(steps)[:-1].tolist())

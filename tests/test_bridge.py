@@ -16,7 +16,7 @@ import diffusion_lib as dl
 from diffusion_lib.bridge import LANGUAGES, BridgedPipeline, clock_of, open_in_diffusers
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")       # theirs, under numpy 2
-STEPS, GUIDANCE = 12, 2.0
+STEPS, GUIDANCE = 20, 2.0                                  # steps divide 1,000: their stops are whole numbers
 BETAS = dict(beta_start=1e-4, beta_end=2e-2, beta_schedule="linear", timestep_spacing="trailing")
 LINEAR = dl.LinearBetaSchedule()
 WISH = dl.pets.parse_caption("a happy orange cat wearing a top hat on a blue background")[None]
