@@ -22,7 +22,9 @@ from classroom.copies import exercises, mark, source_of
 ROOT = Path(__file__).resolve().parent.parent
 GRADING = ROOT / ".venv-grading" / "bin" / "python"
 SECRET = "autumn, room 3"
-HIDDEN = "# points: 2\nassert type(rounds_needed) is int and (5 / 6)**rounds_needed < LEFT / 100 <= (5 / 6)**(rounds_needed - 1), 'HIDDENWORDS'\n"
+HIDDEN = """# points: 2
+assert type(rounds_needed) is int and (5 / 6)**rounds_needed < LEFT / 100 <= (5 / 6)**(rounds_needed - 1), 'HIDDENWORDS'
+"""
 
 pytestmark = pytest.mark.skipif(not GRADING.exists(), reason="no .venv-grading: `make test` installs it")
 
@@ -113,8 +115,9 @@ def term(tmp_path_factory, overlay):
     last_year = pupils.notebook(static_dice="rounds_needed = 13")
     next(cell for cell in last_year.cells if cell.source.startswith("LEFT = ")).source = "LEFT = 10"
     pupils.hand_in("dora_01.ipynb", last_year)
-    helped = pupils.notebook(static_knobs="def grainy(picture, static, keep, amount):\n    return np.add(shrink(picture, keep), shrink(static, amount))",
-                             static_dice=pupils.right["static-dice"] + "\nrounds_needed = float(rounds_needed)\ndl.checks.noising.rounds_of_dice(rounds_needed, LEFT)")
+    own = "\nrounds_needed = float(rounds_needed)\ndl.checks.noising.rounds_of_dice(rounds_needed, LEFT)"
+    helped = pupils.notebook(static_dice=pupils.right["static-dice"] + own, static_knobs=(
+        "def grainy(picture, static, keep, amount):\n    return np.add(shrink(picture, keep), shrink(static, amount))"))
     helped.cells.insert(4, nbformat.v4.new_code_cell("%matplotlib inline\nimport numpy as np\ndef shrink(x, by):\n    return x * by"))
     twice = [cell for cell in helped.cells if cell.source.startswith("def smash")][0]
     helped.cells.append(nbformat.from_dict(json.loads(json.dumps(twice))))
@@ -192,7 +195,7 @@ def test_every_file_is_in_the_report(term):
 
 
 ESCAPES = f"""
-import glob, os, signal, socket
+import os, signal, socket, sys
 escaped = []
 def attempt(what, action):
     try:
@@ -205,10 +208,10 @@ attempt("names", lambda: socket.getaddrinfo("example.org", 80))
 attempt("repository", lambda: os.listdir({str(ROOT / "notebooks")!r}))
 attempt("submissions", lambda: os.listdir("FOLDER"))
 attempt("checks", lambda: open(__import__("diffusion_lib").__path__[0] + "/checks/noising.py"))
-attempt("installed checks", lambda: open(glob.glob("/**/checks/noising.py", recursive=True)[0]))
+attempt("installed checks", lambda: [open(p) for p in [f + "/diffusion_lib/checks/noising.py" for f in sys.path] if os.path.exists(p)][0])
 attempt("library", lambda: open(__import__("diffusion_lib").__file__, "a"))
 attempt("write", lambda: open("/usr/mine", "w"))
-attempt("fill", lambda: open("/tmp/big", "wb").write(bytes(40 * 2**20)))
+attempt("fill", lambda: open("big", "wb").write(bytes(40 * 2**20)))
 attempt("memory", lambda: bytearray(8 * 2**30))
 attempt("other processes", lambda: [os.kill(int(n), 9) for n in os.listdir("/proc") if n.isdigit() and int(n) > 1000] or 1 / 0)
 def many():
@@ -220,6 +223,7 @@ print("escaped:", escaped)
 def grainy(picture, static, keep, amount):
     return picture
 """
+BOMB = "import os\nfirst = 260\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
 PATCHES = """
 import builtins, sys, diffusion_lib as dl, torch
 class Always:
@@ -252,7 +256,7 @@ def is_static(picture):
 def test_what_a_malicious_notebook_tries_fails_and_is_reported(tmp_path):
     pupils = Class(tmp_path, "", None)
     pupils.hand_in("=mallory/01_static.ipynb", pupils.notebook(
-        static_knobs=ESCAPES.replace("FOLDER", str(pupils.folder)), static_crossing="import os\nfirst = 260\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass",
+        static_knobs=ESCAPES.replace("FOLDER", str(pupils.folder)), static_crossing=BOMB,
         static_dice=PATCHES, static_smash="import os\ndef smash(picture, strengths):\n    os.kill(os.getppid(), 9)", static_detector=FORGES))
     pupils.hand_in("nell/01_static.ipynb", pupils.notebook(
         static_knobs="import os\ndef grainy(*a):\n    os._exit(0)", static_smash="import time\ndef smash(*a):\n    time.sleep(1e6)",
