@@ -1,6 +1,6 @@
 """Makes a recorded training run small enough to travel with the library (diffusion_lib/records/training_runs.py).
 
-    python scripts/pack_record.py book/records/pets32_two_cores       # writes diffusion_lib/records/pets32_two_cores.*
+    python scripts/pack_record.py runs/pets32_two_cores       # the folder of a run; writes diffusion_lib/records/pets32_two_cores.*
 """
 
 import json

@@ -79,12 +79,12 @@ def pack_run(folder: Path, recipe: str, destination: Path, kept: tuple[int, ...]
     to_image(image_grid(rows, columns=count, gap=0)).save(destination.with_suffix(".webp"), lossless=True, quality=100, method=4)
 
 
-def load_run(name: str) -> RecordedRun:
-    """The run NAME.json and NAME.webp, e.g. `load_run("pets32_two_cores")`. Raises ValueError where no such run was recorded."""
-    if name not in run_names():
-        raise ValueError(f"name is {name!r}, but it has to be one of the recorded runs: {', '.join(run_names()) or 'none yet'}")
-    values = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    sheet, rows = _picture(FOLDER / f"{name}.webp"), 2 * len(values["minute"])
+def load_run(name: str, folder: Path = FOLDER) -> RecordedRun:
+    """The run NAME.json and NAME.webp in a folder, e.g. `load_run("pets32_two_cores")`. Raises ValueError where there is none."""
+    if name not in run_names(folder):
+        raise ValueError(f"name is {name!r}, but it has to be one of the recorded runs: {', '.join(run_names(folder)) or 'none yet'}")
+    values = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    sheet, rows = _picture(folder / f"{name}.webp"), 2 * len(values["minute"])
     side = sheet.shape[1] // rows
     pictures = sheet.unflatten(1, (rows, side)).unflatten(3, (-1, side)).permute(1, 3, 0, 2, 4)            # (2 M, P, 3, side, side)
     history = {column: _with_nan(numbers) for column, numbers in values["history"].items()}
@@ -92,9 +92,9 @@ def load_run(name: str) -> RecordedRun:
                        values["minute"], values["step"], values["pictures"], *pictures.chunk(2), History(**history))
 
 
-def run_names() -> list[str]:
-    """The training runs whose records come with the library."""
-    return [file.stem for file in sorted(FOLDER.glob("*.json")) if '"minute"' in file.read_text(encoding="utf-8")]
+def run_names(folder: Path = FOLDER) -> list[str]:
+    """The training runs whose records lie in a folder; without one, those that come with the library."""
+    return [file.stem for file in sorted(folder.glob("*.json")) if '"minute"' in file.read_text(encoding="utf-8")]
 
 
 def _with_nan(value):
