@@ -1,8 +1,9 @@
 """What came back: every file in the folder of submissions, down into folders and zip archives, and whose it is.
 
-Who a file belongs to is said by the folder it lies in, directly below the folder of submissions; where it lies in none, by its name,
-without the chapter ("ada_13.ipynb", "Copy of 13_sampling - ada (2).ipynb": ada). A zip archive is a folder of the same name; one that
-holds several folders and no notebook beside them holds one student in each. Nothing is unpacked to disk and no link is followed.
+Who a file belongs to is said by the folder it lies in, directly below the folder of submissions; where it lies in
+none, by its name, without the chapter ("ada_13.ipynb", "Copy of 13_sampling - ada (2).ipynb": ada). A zip archive is
+a folder of the same name; one that holds several folders and no notebook beside them holds one student in each.
+Nothing is unpacked to disk and no link is followed.
 """
 
 import io
@@ -135,5 +136,6 @@ def student_of(one: Found, stems: list[str]) -> str:
     for stem in stems:
         name = re.sub(rf"(?<![A-Za-z0-9]){re.escape(stem)}(?![A-Za-z0-9])", " ", name, flags=re.IGNORECASE)
     drop = {word.lower() for stem in stems for word in stem.split("_")} | {"chapter", "copy", "kopie", "copie", "copia"}
-    kept = [word for word in re.split(r"[\s_-]+", name) if word and word.lower() not in drop | {str(int(w)) for w in drop if w.isdigit()}]
+    drop |= {str(int(word)) for word in drop if word.isdigit()}
+    kept = [word for word in re.split(r"[\s_-]+", name) if word and word.lower() not in drop]
     return "_".join(kept)

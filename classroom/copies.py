@@ -107,7 +107,8 @@ def instructor_copy(notebook: NotebookNode) -> NotebookNode:
         for cell in exercise.checks:
             points = float(cell.metadata.nbgrader.points)
             hidden = "hidden test, " if is_hidden(cell) else ""
-            cell.source = f"# {hidden}{points:g} point{'' if points == 1 else 's'} ({cell.metadata.nbgrader.grade_id})\n{cell.source}"
+            worth = f"{points:g} point{'' if points == 1 else 's'}"
+            cell.source = f"# {hidden}{worth} ({cell.metadata.nbgrader.grade_id})\n{cell.source}"
     total = sum(exercise.points for exercise in exercises(made))
     lines = "\n".join(f"| `{e.name}` | {e.points:g} |" for e in exercises(made))
     table = f"**Instructor's copy: with solutions.** {total:g} points in all.\n\n| exercise | points |\n| --- | --- |\n{lines}"

@@ -1,7 +1,7 @@
 """nbgrader's part: a course in a temporary folder, its grade book, its feedback pages.
 
-nbgrader would run a submission in a kernel that also runs the tests. Here the examiner has judged already, and nbgrader is handed what
-it found: cell by cell, as if the cells had run. Points, sums and feedback are nbgrader's.
+nbgrader would run a submission in a kernel that also runs the tests. Here the examiner has judged already, and
+nbgrader is handed what it found: cell by cell, as if the cells had run. Points, sums and feedback are nbgrader's.
 """
 
 import copy
@@ -22,8 +22,9 @@ import sys
 sys.path.insert(0, {root!r})
 c = get_config()
 c.ClearSolutions.code_stub = {{"python": {stub!r}}}
-c.Autograde.sanitize_preprocessors = ["nbgrader.preprocessors." + name for name in ("ClearOutput", "DeduplicateIds", "OverwriteCells", "CheckCellMetadata")]
-c.Autograde.autograde_preprocessors = ["classroom.course.what_was_found", "nbgrader.preprocessors.SaveAutoGrades", "nbgrader.preprocessors.CheckCellMetadata"]
+its = "nbgrader.preprocessors."
+c.Autograde.sanitize_preprocessors = [its + one for one in ("ClearOutput", "DeduplicateIds", "OverwriteCells", "CheckCellMetadata")]
+c.Autograde.autograde_preprocessors = ["classroom.course.what_was_found", its + "SaveAutoGrades", its + "CheckCellMetadata"]
 c.HTMLExporter.sanitize_html = True
 """
 QUIET_HIDDEN = "# A hidden test of your instructor."
@@ -33,10 +34,10 @@ FOUND = "found.json"
 def sheet(chapter: NotebookNode) -> NotebookNode:
     """The exercises of a chapter, without the chapter."""
     marked = [i for i, cell in enumerate(chapter.cells) if "nbgrader" in cell.metadata]
-    begin = next((i for i, cell in enumerate(chapter.cells) if cell.cell_type == "markdown" and cell.source.startswith("## Exercises")), marked[0])
+    prose = [i for i, cell in enumerate(chapter.cells) if cell.cell_type == "markdown" and "solution" not in cell.metadata.get("tags", [])]
+    begin = next((i for i in prose if chapter.cells[i].source.startswith("## Exercises")), marked[0])
     made = copy.deepcopy(chapter)
-    made.cells = [cell for i, cell in enumerate(made.cells)
-                  if i in marked or (begin <= i < marked[-1] and cell.cell_type == "markdown" and "solution" not in cell.metadata.get("tags", []))]
+    made.cells = [cell for i, cell in enumerate(made.cells) if i in marked or (i in prose and begin <= i < marked[-1])]
     made.cells.insert(0, nbformat.v4.new_markdown_cell(chapter.cells[0].source.split("\n")[0], id="title"))
     return made
 
@@ -72,8 +73,10 @@ class Course:
         """Exercise -> points, out of nbgrader's grade book."""
         from nbgrader.api import Gradebook
         with Gradebook(f"sqlite:///{self.folder / 'gradebook.db'}") as book:
-            given = {grade.name: grade.score for notebook in book.find_submission(stem, student).notebooks for grade in notebook.grades}
-        return {exercise.name: sum(given[cell.metadata.nbgrader.grade_id] for cell in exercise.checks) for exercise in exercises(self.chapters[stem])}
+            (sheet,) = book.find_submission(stem, student).notebooks
+            given = {grade.name: grade.score for grade in sheet.grades}
+        return {exercise.name: sum(given[cell.metadata.nbgrader.grade_id] for cell in exercise.checks)
+                for exercise in exercises(self.chapters[stem])}
 
     def feedback(self, student: str, stem: str) -> Path:
         return self.folder / "feedback" / student / stem / f"{stem}.html"
@@ -85,7 +88,7 @@ class Course:
     def _nbgrader(self, *words: str) -> None:
         command = [sys.executable, "-m", "nbgrader", *words]
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # nbgrader calls a tool beside itself
-        environment = {**os.environ, "PATH": path, "JUPYTER_CONFIG_DIR": str(self.folder / "jupyter"), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "PATH": path, "JUPYTER_CONFIG_DIR": str(self.folder / "jupyter")}
         run = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
         if run.returncode:
             raise SystemExit(f"nbgrader {' '.join(words)} failed:\n{run.stdout}{run.stderr}")

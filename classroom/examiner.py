@@ -1,12 +1,13 @@
 """Asks a student's answers about themselves, and lets the book's own checks judge what they say.
 
-The checks run here, where no student's code runs. What they are given is a stand-in: calling it sends the question into the sandbox and
-brings plain values back. So a student's code can print what it likes, replace `Verdict`, define `__eq__`, or end its process: the
-only way to pass a check is to send it the right numbers.
+The checks run here, where no student's code runs. What they are given is a stand-in: calling it sends the question
+into the sandbox and brings plain values back. So a student's code can print what it likes, replace `Verdict`, define
+`__eq__`, or end its process: the only way to pass a check is to send it the right numbers.
 
     python -m classroom.examiner JOBS.json RESULTS.json      # by course.py, in the environment that has torch
 """
 
+import builtins
 import contextlib
 import io
 import json
@@ -26,11 +27,13 @@ from .sandboxed import wire
 
 ONLY_HERE = ("__main__", "diffusion_lib.checks")             # modules whose functions cannot be found inside the sandbox
 WORDS = 600                                                  # characters of a message that are kept
-BUILTIN_ERRORS = {name: kind for name, kind in vars(__import__("builtins")).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+BUILTIN_ERRORS = {name: kind for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+NO_WORDS = re.compile(r"[^\n\t\x20-\x7e\xa0-\ufdff\ufe00-\uffef\U00010000-\U0010ffff]"          # control characters
+                      r"|[\u200b-\u200f\u202a-\u202e\u2060-\u2069]")                   # what hides or turns text round
 
 
 class Stopped(BaseException):
-    """The answer used up its time or memory, ended its process, or talked nonsense. No check may mistake it for an ordinary error."""
+    """The answer used up its time or memory, ended its process, or talked nonsense. To a check it is no ordinary error."""
 
 
 class StandIn:
@@ -176,7 +179,7 @@ class Watch:
 
 
 def examine(exercise: dict, cell: Cell) -> dict:
-    """One exercise. exercise: pieces, names, checks, as `course.job` makes them. Returns what each check found, and what was printed."""
+    """What each check of one exercise found, and what was printed. exercise: an entry of `jobs.job`."""
     found = {"checks": {}, "printed": "", "errors": [], "stopped": ""}
     try:
         cell.open()
@@ -185,15 +188,16 @@ def examine(exercise: dict, cell: Cell) -> dict:
             cell.say(pieces=exercise["pieces"], names=exercise["names"])
             told = cell.hear()
             os.environ["NBGRADER_EXECUTION"] = "autograde"   # a verdict that is no pass raises
-            found["printed"], found["errors"] = clean(told.get("printed", "")), [clean(words) for _, words in told.get("errors", [])]
+            found["printed"] = clean(told.get("printed", ""))
+            found["errors"] = [clean(words) for _, words in told.get("errors", [])]
             answers = {str(name): cell.value(data) for name, data in told.get("names", {}).items()}
             for check in exercise["checks"]:
                 found["checks"][check["name"]] = judged(check, answers, found["errors"])
             cell.say(done=True)
-            try:
+            with contextlib.suppress(Stopped):               # this is how every exercise ends
                 cell.hear()
-            except Stopped:                                  # this is how every exercise ends
-                pass
+        if any(check.get("hidden") for check in exercise["checks"]):
+            cell.close()                                     # or what it asked could be kept for the next exercise to print
     except (Stopped, AttributeError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as stopped:
         cell.close()
         found["stopped"] = clean(str(stopped) if isinstance(stopped, Stopped) else f"it wrote into the grader's pipe ({stopped})")
@@ -215,14 +219,14 @@ def judged(check: dict, answers: dict, errors: list[str]) -> dict:
     except AssertionError as error:                          # CheckFailed among them: the verdict in words
         return {"passed": False, "words": clean(str(error)) or "The test does not hold."}
     except Exception as error:
-        return {"passed": False, "words": clean(f"The check could not deal with this answer ({type(error).__name__}: {error})."), "ours": True}
+        return {"passed": False, "words": clean(f"The check could not deal with this answer ({type(error).__name__}: {error}).")}
     return {"passed": True, "words": "Right."}
 
 
 def clean(text) -> str:
     """Words that came out of the sandbox, without control characters and not too long."""
     text = str(text)[: 10 * WORDS].encode("utf-8", "replace").decode("utf-8")
-    return re.sub(r"[^\n\t\x20-\x7e\xa0-\ufdff\ufe00-\uffef\U00010000-\U0010ffff]|[\u200b-\u200f\u202a-\u202e\u2060-\u2069]", " ", text)[:WORDS].strip()
+    return NO_WORDS.sub(" ", text)[:WORDS].strip()
 
 
 def main(jobs: Path, results: Path) -> None:

@@ -1,7 +1,8 @@
-"""Grades a folder of submissions, as they come: `make grade SUBMISSIONS=folder [CHAPTER=13] [COHORT=secret] [OVERLAY=folder]`.
+"""Grades a folder of submissions, as they come: `make grade SUBMISSIONS=folder [CHAPTER=13] [COHORT=secret]
+[OVERLAY=folder]`.
 
-Writes into build/grades: grades.csv, report.md, feedback/STUDENT/CHAPTER.html. Runs in nbgrader's environment (.venv-grading); what
-students wrote runs inside the sandbox, with the book's own Python (.venv).
+Writes into build/grades: grades.csv, report.md, feedback/STUDENT/CHAPTER.html. Runs in nbgrader's environment
+(.venv-grading); what students wrote runs inside the sandbox, with the book's own Python (.venv).
 """
 
 import argparse
@@ -35,11 +36,12 @@ SAFE = ("Everything that students wrote ran in a sandbox: no network, no files b
 
 def chapters_of(which: str, cohort: str, overlay: Path | None) -> dict[str, NotebookNode]:
     """Chapter -> its notebook with this cohort's numbers and the overlay's tests."""
-    return {path.stem: laid_over(for_cohort(nbformat.read(path, as_version=4), path.stem, cohort), path.stem, overlay) for path in sources_of(which)}
+    return {path.stem: laid_over(for_cohort(nbformat.read(path, as_version=4), path.stem, cohort), path.stem, overlay)
+            for path in sources_of(which)}
 
 
 def chapter_of(one: Found, chapters: dict[str, NotebookNode]) -> tuple[str, Recognised]:
-    """Which chapter a notebook is: the one that most of its answers belong to; the file's name decides a tie. ("", …) for none."""
+    """Which chapter a notebook is: that of most of its answers; the file's name decides a tie. ("", ...) for none."""
     read = {stem: recognise(one.cells, chapter) for stem, chapter in chapters.items()}
     name = Path(one.place).name.lower()
     best = max(read, key=lambda stem: (read[stem].found, stem in name, stem.split("_")[0] in name))
@@ -85,13 +87,15 @@ def result_of(exercise, answer: str | None, found: dict | None) -> dict:
     """What was found, also for an exercise that nobody had to run."""
     if found is None:
         words = "Not found in the notebook." if answer == "" else "Not attempted yet."
-        return {"checks": {c.metadata.nbgrader.grade_id: {"passed": False, "words": words} for c in exercise.checks}, "printed": "", "errors": []}
+        checks = {cell.metadata.nbgrader.grade_id: {"passed": False, "words": words} for cell in exercise.checks}
+        return {"checks": checks, "printed": "", "errors": []}
     return found
 
 
 def own_solutions(chapters: dict[str, NotebookNode]) -> dict[str, list]:
     """The chapters' own solutions as jobs: they have to pass before anybody else is judged."""
-    return {f"own/{stem}": job(chapter, Recognised({e.name: e.solution.source for e in exercises(chapter)})) for stem, chapter in chapters.items()}
+    return {f"own/{stem}": job(chapter, Recognised({e.name: e.solution.source for e in exercises(chapter)}))
+            for stem, chapter in chapters.items()}
 
 
 def grade(arguments: argparse.Namespace) -> list[Graded]:
@@ -99,32 +103,35 @@ def grade(arguments: argparse.Namespace) -> list[Graded]:
     chapters = chapters_of(arguments.chapter, arguments.cohort, arguments.overlay)
     found = collect(arguments.submissions)
     chosen = sort_out(found, chapters)
-    numbers = {key: f"s{number:04}" for number, key in enumerate(sorted(chosen), 1)}
+    names = {key: f"s{number:04}/{key[1]}" for number, key in enumerate(sorted(chosen), 1)}
     limits = sandbox.Limits(arguments.seconds, arguments.memory)
-    jobs = {f"{numbers[key]}/{key[1]}": job(chapters[key[1]], read) for key, (_, read) in chosen.items()}
-    labels = {f"{numbers[key]}/{key[1]}": f"{key[0]}, {key[1]}" for key in chosen} | {f"own/{stem}": f"{stem}: the chapter's own solutions" for stem in chapters}
-    results = examined(own_solutions(chapters) | jobs, labels, arguments.python, limits, not arguments.unsafe)
+    jobs = own_solutions(chapters) | {names[key]: job(chapters[key[1]], read) for key, (_, read) in chosen.items()}
+    labels = {f"own/{stem}": f"{stem}: the chapter's own solutions" for stem in chapters}
+    labels |= {names[student, stem]: f"{student}, {stem}" for student, stem in chosen}
+    results = examined(jobs, labels, arguments.python, limits, not arguments.unsafe)
     wrong = [f"{stem}, {name}: {check['words']}" for stem in chapters for exercise in results[f"own/{stem}"].values()
              for name, check in exercise["checks"].items() if not check["passed"]]
     if wrong:
         raise SystemExit("The chapter's own solution does not pass, so nobody can be judged by these tests:\n" + "\n".join(wrong))
-    graded = []
+    every = {names[key]: {e.name: result_of(e, read.answers[e.name], results[names[key]].get(e.name)) for e in exercises(chapters[key[1]])}
+             for key, (_, read) in chosen.items()}
     with tempfile.TemporaryDirectory() as folder:
         course = Course(Path(folder), chapters)
-        everything = {}
-        for key, (one, read) in chosen.items():
-            name = f"{numbers[key]}/{key[1]}"
-            everything[name] = {e.name: result_of(e, read.answers[e.name], results[name].get(e.name)) for e in exercises(chapters[key[1]])}
-            course.hand_in(numbers[key], key[1], read.answers)
-        course.grade(everything)
-        for key, (one, read) in chosen.items():
-            words = {name: " ".join(dict.fromkeys(check["words"] for check in result["checks"].values() if not check["passed"]))
-                     for name, result in everything[f"{numbers[key]}/{key[1]}"].items()}
-            most = {e.name: e.points for e in exercises(chapters[key[1]])}
-            graded.append(Graded(*key, one.place, course.points(numbers[key], key[1]), most, {name: text for name, text in words.items() if text},
-                                 read.remarks, course.feedback(numbers[key], key[1])))
+        for key, (_, read) in chosen.items():
+            course.hand_in(names[key].split("/")[0], key[1], read.answers)
+        course.grade(every)
+        graded = [in_words(key, *chosen[key], names[key], every[names[key]], chapters[key[1]], course) for key in chosen]
         write(arguments, graded, found, limits)
     return graded
+
+
+def in_words(key: tuple[str, str], one: Found, read: Recognised, name: str, results: dict, chapter: NotebookNode, course: Course) -> Graded:
+    """One student's chapter for the table and the report: nbgrader's points, and in words what is not right."""
+    words = {exercise: " ".join(dict.fromkeys(check["words"] for check in result["checks"].values() if not check["passed"]))
+             for exercise, result in results.items()}
+    number = name.split("/")[0]
+    return Graded(*key, one.place, course.points(number, key[1]), {e.name: e.points for e in exercises(chapter)},
+                  {exercise: text for exercise, text in words.items() if text}, read.remarks, course.feedback(number, key[1]))
 
 
 def write(arguments: argparse.Namespace, graded: list[Graded], found: list[Found], limits: sandbox.Limits) -> None:
@@ -151,13 +158,15 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.overlay is not None:
         arguments.overlay = Path(arguments.overlay)
-    reason = "" if arguments.unsafe else sandbox.why_not(arguments.python, tuple(filter(None, (arguments.submissions.resolve(), arguments.overlay))))
+    private = tuple(path.resolve() for path in (arguments.submissions, arguments.overlay) if path)
+    reason = "" if arguments.unsafe else sandbox.why_not(arguments.python, private)
     if reason:
-        raise SystemExit(f"There is no sandbox here: {reason}.\nWithout it, what students wrote could read your files and use your network. "
-                         "On a machine where that does no harm: make grade ... UNSAFE=1")
+        raise SystemExit(f"There is no sandbox here: {reason}.\nWithout it, what students wrote could read your files and use your "
+                         "network. On a machine where that does no harm: make grade ... UNSAFE=1")
     graded = grade(arguments)
     look = sum(one.status == "look" for one in graded)
-    print(f"{len(graded)} graded{f', {look} of them to be looked at' if look else ''}: {os.path.relpath(arguments.out / 'grades.csv')}, report.md, feedback/")
+    watch = f", {look} of them to be looked at" if look else ""
+    print(f"{len(graded)} graded{watch}: {os.path.relpath(arguments.out / 'grades.csv')}, report.md, feedback/")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""What the examiner gets to do: for each exercise, the code that has to run inside the sandbox and the checks that run outside it."""
+"""What the examiner gets to do: for each exercise, the code that has to run inside the sandbox and the checks that run
+outside it."""
 
 from nbformat import NotebookNode
 
-from .copies import Exercise, exercises, mark
+from .copies import Exercise, exercises, is_hidden, mark
 from .recognise import Recognised, parsed
 from .slices import Piece, needed_for, piece, statements
 
@@ -37,7 +38,8 @@ def _entry(exercise: Exercise, source: str, book, inside, answered: set[str], ex
         uses = piece(cell.source).uses
         before = needed_for(uses - answered, book)
         asked = sorted((uses | set().union(*(p.uses for p in before))) & answered)
-        checks.append({"name": cell.metadata.nbgrader.grade_id, "code": cell.source, "before": "\n".join(p.text for p in before), "answers": asked})
+        checks.append({"name": cell.metadata.nbgrader.grade_id, "code": cell.source, "before": "\n".join(p.text for p in before),
+                       "answers": asked, "hidden": is_hidden(cell)})
     names = sorted({name for check in checks for name in check["answers"]})
     answer = parsed(source)
     taken = set().union(*(p.binds for p in book)) | answered

@@ -3,8 +3,9 @@
     OVERLAY/13_sampling/sampling-spread.hidden.py      Python with `assert`s; "# points: 2" on its first line (without it: 1 point)
     OVERLAY/13_sampling/sampling-spread.solution.py    the whole solution cell, for the instructor's copies
 
-`sampling-spread` is the exercise: the grade_id of its solution cell. A hidden test may use the answer and everything that the chapter
-defines before the exercise. It never reaches a student's copy, and in the feedback neither its text nor its words are shown.
+`sampling-spread` is the exercise: the grade_id of its solution cell. A hidden test may use the answer and everything
+that the chapter defines before the exercise. It never reaches a student's copy, and in the feedback neither its text
+nor its words are shown.
 """
 
 import ast

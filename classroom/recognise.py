@@ -1,7 +1,8 @@
 """Which cell answers which exercise, in a notebook that has been through somebody's hands.
 
-nbgrader's marks get lost on the way: editors drop metadata, cells are copied together with their marks, moved, renamed. So an answer is
-known by its mark, or else by the names that it defines, or else by what is handed to its check.
+nbgrader's marks get lost on the way: editors drop metadata, cells are copied together with their marks, moved,
+renamed. So an answer is known by its mark, or else by the names that it defines, or else by what is handed to its
+check.
 """
 
 import re
@@ -16,7 +17,7 @@ from .variants import LINE
 
 @dataclass
 class Recognised:
-    """A student's notebook, read against a chapter. answers: exercise -> source ("" where it is missing, None where untouched)."""
+    """A student's notebook, read against a chapter. answers: exercise -> source, "" where it is missing, None if untouched."""
 
     answers: dict[str, str | None] = field(default_factory=dict)
     extras: list[Piece] = field(default_factory=list)        # statements of cells that the student added or changed
@@ -95,7 +96,7 @@ def answer_to(exercise: Exercise, cells: list[tuple[str, Piece, str]]) -> tuple[
 
 
 def handed_over(exercise: Exercise, cells: list[tuple[str, Piece, str]]) -> str:
-    """The cell that defines what the student handed to the exercise's check under a name of their own, with the right name added."""
+    """The cell that defines what was handed to the exercise's check under another name, with the right name added."""
     for check in exercise.checks:
         called = re.match(r"dl\.(checks\.\w+\.\w+)\((\w+)", check.source)
         for source, _, _ in cells if called else ():
@@ -112,7 +113,9 @@ def changed_numbers(cells: list[tuple[str, Piece, str]], chapter: NotebookNode) 
              for name, value in re.findall(r"^([A-Z][A-Z0-9_]*) = ([^#\n]+)", cell.source, flags=re.MULTILINE)}
     remarks = []
     for name, value in given.items():
-        theirs = [found.strip() for source, _, _ in cells for found in re.findall(rf"^{name} = ([^#\n]+)", source, flags=re.MULTILINE)]
+        line = re.compile(rf"^{name} = ([^#\n]+)", flags=re.MULTILINE)
+        theirs = [found.strip() for source, _, _ in cells for found in line.findall(source)]
         if theirs and theirs[-1] != value.strip():
-            remarks.append(f"{name} = {theirs[-1]} stands in the notebook (changed, or another cohort's); graded with {value.strip()}")
+            remarks.append(f"{name} = {theirs[-1]} stands in the notebook (changed, or another cohort's); "
+                           f"graded with {value.strip()}")
     return remarks

@@ -1,4 +1,5 @@
-"""What the instructor gets: a table for the learning-management system, the feedback pages, and a report that leaves no file out."""
+"""What the instructor gets: a table for the learning-management system, the feedback pages, and a report that leaves no
+file out."""
 
 import csv
 import html
@@ -44,13 +45,13 @@ def write_grades(graded: list[Graded], path: Path) -> None:
             cells = [f"{mine[chapter].points[name]:g}" if chapter in mine else "" for chapter, name in columns]
             total, most = (sum(sum(getattr(one, kind).values()) for one in mine.values()) for kind in ("points", "most"))
             status = "look" if any(one.status == "look" for one in mine.values()) else "graded"
-            remarks = "; ".join([remark for one in mine.values() for remark in one.remarks] +
-                                [f"{name}: {words}" for one in mine.values() for name, words in one.words.items() if words.startswith("Stopped")])
+            stopped = [f"{name}: {words}" for one in mine.values() for name, words in one.words.items() if words.startswith("Stopped")]
+            remarks = "; ".join([remark for one in mine.values() for remark in one.remarks] + stopped)
             table.writerow([for_a_spreadsheet(student), *cells, f"{total:g}", f"{most:g}", status, for_a_spreadsheet(remarks)])
 
 
 def write_feedback(graded: list[Graded], folder: Path) -> None:
-    """feedback/STUDENT/CHAPTER.html; a student's name becomes the name of a folder, without anything that a path could be made of."""
+    """feedback/STUDENT/CHAPTER.html. A student's name becomes a folder's, without anything that a path could be made of."""
     used: dict[str, str] = {}
     for one in graded:
         if one.feedback is not None:
@@ -65,9 +66,11 @@ def write_report(graded: list[Graded], files: list[tuple[str, str]], held: str, 
     """report.md: each student's chapter with what was found, and each file with what became of it."""
     lines = ["# What was graded", "", held, "", "## Students", ""]
     for one in sorted(graded, key=lambda one: (one.student, one.chapter)):
-        lines += [f"### {words(one.student)}, {one.chapter}: {sum(one.points.values()):g} of {sum(one.most.values()):g}", "", f"From `{code(one.place)}`.", ""]
+        lines += [f"### {words(one.student)}, {one.chapter}: {sum(one.points.values()):g} of {sum(one.most.values()):g}", ""]
+        lines += [f"From `{code(one.place)}`.", ""]
         lines += ["| exercise | points | found |", "| --- | --- | --- |"]
-        lines += [f"| {name} | {points:g} of {one.most[name]:g} | {words(one.words.get(name, 'Right.'))} |" for name, points in one.points.items()]
+        lines += [f"| {name} | {points:g} of {one.most[name]:g} | {words(one.words.get(name, 'Right.'))} |"
+                  for name, points in one.points.items()]
         lines += ["", *(f"* {words(remark)}" for remark in one.remarks), ""]
     lines += ["## Files", "", f"{len(files)} in all; none is left out.", "", "| file | what became of it |", "| --- | --- |"]
     lines += [f"| `{code(place)}` | {words(fate)} |" for place, fate in files]

@@ -1,9 +1,9 @@
 """A place for code that nobody has read: no network, no files but the ones it needs, no time and memory but a little.
 
-bubblewrap (`bwrap`) builds it out of Linux namespaces: a file system of read-only folders with one small scratch folder, a process tree
-of its own, a network without any other machine, and a user without rights. As root the user becomes a number that nobody has, inside a
-chroot, in which the kernel allows no further namespaces. Where bubblewrap is missing or not permitted there is no sandbox, and
-`why_not` says so; nothing quietly runs without it.
+bubblewrap (`bwrap`) builds it out of Linux namespaces: a file system of read-only folders with one small scratch
+folder, a process tree of its own, a network without any other machine, and a user without rights. As root the user
+becomes a number that nobody has, inside a chroot, in which the kernel allows no further namespaces. Where bubblewrap
+is missing or not permitted there is no sandbox, and `why_not` says so; nothing quietly runs without it.
 """
 
 import json
@@ -48,7 +48,7 @@ print(json.dumps(bad))
 
 @dataclass(frozen=True)
 class Limits:
-    """What one exercise may use. seconds: of wall time, for its code and all its checks. memory: bytes. tasks: whether processes are counted."""
+    """What one exercise may use. seconds: of wall time, with all its checks. memory: bytes. tasks: whether processes are counted."""
 
     seconds: int = 60
     memory: int = 2 * 2**30
@@ -59,8 +59,8 @@ def command(python: Path, program: list[str], user: int = 0) -> list[str]:
     """How `program` (arguments of `python`) is started inside the sandbox. user: as root, who it becomes."""
     root = os.geteuid() == 0
     base = "/jail" if root else ""
-    words = ["bwrap", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent",
-             "--new-session", "--clearenv", "--hostname", "sandbox"]
+    words = ["bwrap", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try",
+             "--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox"]
     words += [] if root else ["--unshare-user", "--disable-userns"]
     words += ["--ro-bind", "/usr", "/usr", *_system("")] if root else []
     folders = _folders_of(python)
@@ -70,8 +70,9 @@ def command(python: Path, program: list[str], user: int = 0) -> list[str]:
     words += ["--ro-bind", "/usr", f"{base}/usr", *_system(base), "--proc", f"{base}/proc", "--dev", f"{base}/dev"]
     for folder in folders:
         words += ["--ro-bind", str(folder), f"{base}{folder}"]
-    words += ["--ro-bind", str(ROOT / "diffusion_lib"), f"{base}/library/diffusion_lib", "--ro-bind", str(INSIDE), f"{base}/grader"]
-    words += ["--ro-bind", str(INSIDE / "checks"), f"{base}/library/diffusion_lib/checks"]
+    for folder, place in ((ROOT / "diffusion_lib", "library/diffusion_lib"), (INSIDE, "grader"),
+                          (INSIDE / "checks", "library/diffusion_lib/checks")):
+        words += ["--ro-bind", str(folder), f"{base}/{place}"]
     for installed in python.parent.parent.glob("lib/python*/site-packages/diffusion_lib"):
         words += ["--tmpfs", f"{base}{installed}", "--remount-ro", f"{base}{installed}"]
     words += ["--perms", "1777", "--size", str(SCRATCH), "--tmpfs", f"{base}/tmp", "--remount-ro", f"{base}/dev"]
@@ -79,10 +80,10 @@ def command(python: Path, program: list[str], user: int = 0) -> list[str]:
         words += ["--setenv", name, value]
     if not root:
         return [*words, "--remount-ro", "/", "--chdir", "/tmp", "--", str(python), *program]
-    drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
-    rights = [word for name in ("CHROOT", "SETUID", "SETGID", "SETPCAP") for word in ("--cap-add", f"CAP_{'SYS_' * (name == 'CHROOT')}{name}")]
-    enter = ["sh", "-c", 'cd /tmp && exec "$0" "$@"']
-    return [*words, *rights, "--remount-ro", "/", "--", "/usr/sbin/chroot", "/jail", *drop, *enter, str(python), *program]
+    rights = [word for name in ("SYS_CHROOT", "SETUID", "SETGID", "SETPCAP") for word in ("--cap-add", f"CAP_{name}")]
+    enter = [shutil.which("chroot") or "/usr/sbin/chroot", "/jail", "setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups",
+             "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "sh", "-c", 'cd /tmp && exec "$0" "$@"']
+    return [*words, *rights, "--remount-ro", "/", "--", *enter, str(python), *program]
 
 
 def _system(base: str) -> list[str]:
@@ -100,17 +101,18 @@ def _system(base: str) -> list[str]:
 
 def _folders_of(python: Path) -> list[Path]:
     """What has to be visible for this Python to run: its environment, and the installation it was made from."""
-    asked = subprocess.run([python, "-c", "import sys; print(sys.prefix); print(sys.base_prefix)"], capture_output=True, text=True, check=True)
-    folders = {Path(line).resolve() for line in asked.stdout.split("\n") if line}
-    folders |= {Path(line) for line in asked.stdout.split("\n") if line}
+    ask = [python, "-c", "import sys; print(sys.prefix); print(sys.base_prefix)"]
+    told = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.splitlines()
+    folders = {Path(line) for line in told} | {Path(line).resolve() for line in told}
     return sorted(folder for folder in folders if folder != Path("/usr") and Path("/usr") not in folder.parents)
 
 
 def _environment(python: Path, home: str, library: str) -> dict[str, str]:
     """All that the sandbox's environment holds."""
-    return {"PATH": f"{python.parent}:/usr/bin:/bin", "HOME": home, "TMPDIR": home, "MPLCONFIGDIR": home, "USER": "student", "LANG": "C.UTF-8",
-            "PYTHONPATH": f"{library}:{'/grader' if library == '/library' else INSIDE}", "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "agg",
-            "DIFFUSION_FAST": "1", "OMP_NUM_THREADS": "1", "NBGRADER_EXECUTION": "autograde"}
+    ours = "/grader" if library == "/library" else str(INSIDE)
+    return {"PATH": f"{python.parent}:/usr/bin:/bin", "HOME": home, "TMPDIR": home, "MPLCONFIGDIR": home, "USER": "student",
+            "LANG": "C.UTF-8", "PYTHONPATH": f"{library}:{ours}", "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "agg",
+            "DIFFUSION_FAST": "1", "OMP_NUM_THREADS": "1"}
 
 
 def a_user() -> int:
@@ -129,8 +131,9 @@ def why_not(python: Path, private: tuple[Path, ...] = ()) -> str:
         return "bubblewrap is not installed (on Debian or Ubuntu: apt-get install bubblewrap)"
     seen, home = _folders_of(python), Path.home()
     secret = [*private, ROOT / "notebooks", ROOT / "Makefile", Path("/etc/passwd"), *(home.iterdir() if home.is_dir() else ())]
-    unseen = [str(path) for path in secret if not any(path == folder or path in folder.parents or folder in path.parents for folder in seen)]
-    run = subprocess.run(command(python, ["-c", PROBE, json.dumps(unseen), str(os.getpid())], a_user()), capture_output=True, text=True, timeout=60)
+    unseen = [str(path) for path in secret if not any(path in (folder, *folder.parents) or folder in path.parents for folder in seen)]
+    probe = command(python, ["-c", PROBE, json.dumps(unseen), str(os.getpid())], a_user())
+    run = subprocess.run(probe, capture_output=True, text=True, timeout=300)
     if run.returncode:
         return f"bubblewrap cannot build it here ({run.stderr.strip().splitlines()[-1] if run.stderr.strip() else 'no message'})"
     bad = json.loads(run.stdout)
@@ -138,8 +141,8 @@ def why_not(python: Path, private: tuple[Path, ...] = ()) -> str:
 
 
 def start(python: Path, limits: Limits, unsafe: str = "") -> subprocess.Popen:
-    """The worker, waiting for its first exercise. unsafe: a folder to run it in without any sandbox; only time and memory are limited then."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0, "start_new_session": True}
+    """The worker, waiting for its first exercise. unsafe: a folder to run it in without any sandbox, with limits of time and memory."""
+    pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")} | {"bufsize": 0, "start_new_session": True}
     if not unsafe:
         return subprocess.Popen(command(python, ["/grader/worker.py", json.dumps(asdict(limits))], a_user()), **pipes)
     words = [str(python), str(INSIDE / "worker.py"), json.dumps(asdict(limits) | {"tasks": False})]

@@ -1,7 +1,9 @@
-"""Only what an exercise needs: the statements of a chapter that define the names it uses, and those that these use in turn.
+"""Only what an exercise needs: the statements of a chapter that define the names it uses, and those that these use in
+turn.
 
-A chapter takes a minute to run, an exercise a second. A notebook is a list of statements; a statement binds names, uses names, and may
-change things in place. Of what stands before a cell, a statement is kept if it binds or changes a name that is needed.
+A chapter takes a minute to run, an exercise a second. A notebook is a list of statements; a statement binds names,
+uses names, and may change things in place. Of what stands before a cell, a statement is kept if it binds or changes a
+name that is needed.
 """
 
 import ast

@@ -1,10 +1,12 @@
-"""Numbers for one cohort: the same secret gives the same copies, another secret other ones, so last year's answers do not pass.
+"""Numbers for one cohort: the same secret gives the same copies, another secret other ones, so last year's answers do
+not pass.
 
 A *given* cell says which numbers an exercise may have, its own and the choices for cohorts:
 
     DEPTH = 250  # variant: 150, 200, 300, 400
 
-With a secret the number is one of the choices, picked by HMAC-SHA256(secret, chapter + name). The secret itself is written nowhere.
+With a secret the number is one of the choices, picked by HMAC-SHA256(secret, chapter + name). The secret itself is
+written nowhere.
 """
 
 import ast

@@ -262,16 +262,16 @@ def test_what_a_malicious_notebook_tries_fails_and_is_reported(tmp_path):
         static_knobs="import os\ndef grainy(*a):\n    os._exit(0)", static_smash="import time\ndef smash(*a):\n    time.sleep(1e6)",
         static_detector="def is_static(picture):\n    raise SystemExit('<script>alert(1)</script>')"))
     before = sorted(path for path in pupils.folder.rglob("*"))
-    _, rows, report, = graded(pupils.folder, "--seconds", "6")
+    _, rows, report = graded(pupils.folder, "--seconds", "8")
     assert set(points(rows["'=mallory"]).values()) == {"0"} and rows["'=mallory"]["status"] == "look"
     page = (tmp_path / "grades" / "feedback" / "=mallory".replace("=", "_") / "01_static.html").read_text(encoding="utf-8")
     assert "escaped: []" in page, re.findall("escaped: .*", page)
     found = dict(re.findall(r"^\| (static-\w+) \| .*? \| (.+) \|$", report.split("mallory, 01")[1].split("###")[0], flags=re.MULTILINE))
     assert "needs numbers" in found["static-dice"] or "between two" in found["static-dice"] or "Too few" in found["static-dice"], found
-    assert "longer than 6 seconds" in found["static-crossing"] or "processor time" in found["static-crossing"]
+    assert "longer than 8 seconds" in found["static-crossing"] or "processor time" in found["static-crossing"]
     assert "ended the whole sandbox" in found["static-smash"] and "pipe" in found["static-detector"]
     assert points(rows["nell"]) == {"static-knobs": "0", "static-crossing": "1", "static-dice": "1", "static-smash": "0", "static-detector": "0"}
-    assert "longer than 6 seconds" in rows["nell"]["remarks"] and "exit status 0" in rows["nell"]["remarks"]
+    assert "longer than 8 seconds" in rows["nell"]["remarks"] and "exit status 0" in rows["nell"]["remarks"]
     assert "<script>alert" not in (tmp_path / "grades" / "feedback" / "nell" / "01_static.html").read_text(encoding="utf-8") + report
     assert sorted(path for path in pupils.folder.rglob("*")) == before
 

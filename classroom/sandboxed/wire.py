@@ -1,7 +1,8 @@
 """What goes through the pipe between the examiner and the sandbox.
 
-Into the sandbox go pickled messages: whoever unpickles them is the one who is not trusted. Out of it comes JSON only, made of the plain
-values below, and nothing in it can be more than data: numbers, words, lists, tensors, and tokens for functions that stay inside.
+Into the sandbox go pickled messages: whoever unpickles them is the one who is not trusted. Out of it comes JSON only,
+made of the plain values below, and nothing in it can be more than data: numbers, words, lists, tensors, and tokens
+for functions that stay inside.
 """
 
 import base64
@@ -72,8 +73,8 @@ def encode(value, functions: list, depth: int = 0):
         return {"ellipsis": True}
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu().contiguous()
-        name, data = str(value.dtype).split(".")[1], value.reshape(-1).view(torch.uint8) if value.numel() else torch.zeros(0, dtype=torch.uint8)
-        return {"tensor": name, "shape": list(value.shape), "data": base64.b64encode(data.numpy().tobytes()).decode()}
+        data = value.reshape(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b""
+        return {"tensor": str(value.dtype).split(".")[1], "shape": list(value.shape), "data": base64.b64encode(data).decode()}
     if isinstance(value, (numpy.ndarray, numpy.generic)) and value.dtype.kind in "biufc":
         return encode(torch.from_numpy(numpy.array(value)), functions) if value.ndim else encode(value.item(), functions)
     if depth < DEEPEST and isinstance(value, (list, tuple, set, frozenset, range)):

@@ -1,7 +1,8 @@
 """Runs inside the sandbox: a student's code, one exercise after the other, each in a process of its own.
 
-Nothing that this file does is trusted by anybody: the student's code can change all of it. It answers questions about the student's
-names and functions, in plain values (`wire.py`). The checks and the verdicts are on the other side of the pipe.
+Nothing that this file does is trusted by anybody: the student's code can change all of it. It answers questions about
+the student's names and functions, in plain values (`wire.py`). The checks and the verdicts are on the other side of
+the pipe.
 """
 
 import contextlib
@@ -55,7 +56,8 @@ class Talk:
 
     def ask(self, number, arguments, keywords):
         """The answer of one of the examiner's own functions."""
-        self.say(ask=number, arguments=wire.encode(list(arguments), self.functions), keywords=wire.encode(keywords, self.functions))
+        given, named = wire.encode(list(arguments), self.functions), wire.encode(keywords, self.functions)
+        self.say(ask=number, arguments=given, keywords=named)
         answer = self.hear()
         if "error" in answer:
             raise RuntimeError(answer["error"])
@@ -90,8 +92,9 @@ class Talk:
 
     def hold(self, limits: dict) -> None:
         """One exercise, from its code to the last question about it."""
-        used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() if os.path.exists("/proc/self/statm") else 0
-        _at_most(resource.RLIMIT_AS, used + limits["memory"])
+        if os.path.exists("/proc/self/statm"):
+            used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+            _at_most(resource.RLIMIT_AS, used + limits["memory"])
         _at_most(resource.RLIMIT_CPU, limits["seconds"] + 5)
         printed = Capped()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
