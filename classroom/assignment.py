@@ -1,6 +1,6 @@
 """Makes what is handed out: `make assignment CHAPTER=13 [COHORT=secret] [OVERLAY=folder]`, or CHAPTER=all.
 
-    build/assignments/student/13_sampling.ipynb        without solutions; "Run all" works, and every check says "not attempted yet"
+    build/assignments/student/13_sampling.ipynb        without solutions; "Run all" works, checks say "not attempted yet"
     build/assignments/instructor/13_sampling.ipynb     with solutions, points, and your hidden tests
 """
 

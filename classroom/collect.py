@@ -32,7 +32,7 @@ class Found:
 
 
 def collect(folder: Path) -> list[Found]:
-    """Every file below `folder`, in order; notebooks with their cells, all others with their fate. Raises SystemExit without a folder."""
+    """Every file below `folder`, in order; notebooks with their cells, others with their fate. Raises SystemExit without one."""
     if not folder.is_dir():
         raise SystemExit(f"SUBMISSIONS={folder}: there is no such folder.")
     found = []

@@ -23,7 +23,8 @@ sys.path.insert(0, {root!r})
 c = get_config()
 c.ClearSolutions.code_stub = {{"python": {stub!r}}}
 its = "nbgrader.preprocessors."
-c.Autograde.sanitize_preprocessors = [its + one for one in ("ClearOutput", "DeduplicateIds", "OverwriteCells", "CheckCellMetadata")]
+before = "ClearOutput", "DeduplicateIds", "OverwriteCells", "CheckCellMetadata"
+c.Autograde.sanitize_preprocessors = [its + one for one in before]
 c.Autograde.autograde_preprocessors = ["classroom.course.what_was_found", its + "SaveAutoGrades", its + "CheckCellMetadata"]
 c.HTMLExporter.sanitize_html = True
 """
@@ -34,7 +35,8 @@ FOUND = "found.json"
 def sheet(chapter: NotebookNode) -> NotebookNode:
     """The exercises of a chapter, without the chapter."""
     marked = [i for i, cell in enumerate(chapter.cells) if "nbgrader" in cell.metadata]
-    prose = [i for i, cell in enumerate(chapter.cells) if cell.cell_type == "markdown" and "solution" not in cell.metadata.get("tags", [])]
+    prose = [i for i, cell in enumerate(chapter.cells)
+             if cell.cell_type == "markdown" and "solution" not in cell.metadata.get("tags", [])]
     begin = next((i for i in prose if chapter.cells[i].source.startswith("## Exercises")), marked[0])
     made = copy.deepcopy(chapter)
     made.cells = [cell for i, cell in enumerate(made.cells) if i in marked or (i in prose and begin <= i < marked[-1])]

@@ -28,10 +28,10 @@ from .recognise import Recognised, recognise
 from .report import Graded, write_feedback, write_grades, write_report
 from .variants import for_cohort
 
-UNSAFE = ("**No sandbox** (UNSAFE=1): what students wrote ran as you, with your files and your network; only time, and on Linux memory, "
-          "were limited. Hidden tests could be read from disk.")
-SAFE = ("Everything that students wrote ran in a sandbox: no network, no files but its own, no rights, {seconds} seconds and {memory:g} GiB "
-        "for each exercise. What it has to prevent was tried before the grading, and prevented.")
+UNSAFE = ("**No sandbox** (UNSAFE=1): what students wrote ran as you, with your files and your network; only time, and on Linux "
+          "memory, were limited. Hidden tests could be read from disk.")
+SAFE = ("Everything that students wrote ran in a sandbox: no network, no files but its own, no rights, {seconds} seconds and "
+        "{memory:g} GiB for each exercise. What it has to prevent was tried before the grading, and prevented.")
 
 
 def chapters_of(which: str, cohort: str, overlay: Path | None) -> dict[str, NotebookNode]:
@@ -113,8 +113,8 @@ def grade(arguments: argparse.Namespace) -> list[Graded]:
              for name, check in exercise["checks"].items() if not check["passed"]]
     if wrong:
         raise SystemExit("The chapter's own solution does not pass, so nobody can be judged by these tests:\n" + "\n".join(wrong))
-    every = {names[key]: {e.name: result_of(e, read.answers[e.name], results[names[key]].get(e.name)) for e in exercises(chapters[key[1]])}
-             for key, (_, read) in chosen.items()}
+    every = {names[key]: {e.name: result_of(e, read.answers[e.name], results[names[key]].get(e.name))
+                          for e in exercises(chapters[key[1]])} for key, (_, read) in chosen.items()}
     with tempfile.TemporaryDirectory() as folder:
         course = Course(Path(folder), chapters)
         for key, (_, read) in chosen.items():
@@ -125,7 +125,8 @@ def grade(arguments: argparse.Namespace) -> list[Graded]:
     return graded
 
 
-def in_words(key: tuple[str, str], one: Found, read: Recognised, name: str, results: dict, chapter: NotebookNode, course: Course) -> Graded:
+def in_words(key: tuple[str, str], one: Found, read: Recognised, name: str, results: dict, chapter: NotebookNode,
+             course: Course) -> Graded:
     """One student's chapter for the table and the report: nbgrader's points, and in words what is not right."""
     words = {exercise: " ".join(dict.fromkeys(check["words"] for check in result["checks"].values() if not check["passed"]))
              for exercise, result in results.items()}
@@ -161,8 +162,8 @@ def main() -> None:
     private = tuple(path.resolve() for path in (arguments.submissions, arguments.overlay) if path)
     reason = "" if arguments.unsafe else sandbox.why_not(arguments.python, private)
     if reason:
-        raise SystemExit(f"There is no sandbox here: {reason}.\nWithout it, what students wrote could read your files and use your "
-                         "network. On a machine where that does no harm: make grade ... UNSAFE=1")
+        raise SystemExit(f"There is no sandbox here: {reason}.\nWithout it, what students wrote could read your files and use "
+                         "your network. On a machine where that does no harm: make grade ... UNSAFE=1")
     graded = grade(arguments)
     look = sum(one.status == "look" for one in graded)
     watch = f", {look} of them to be looked at" if look else ""

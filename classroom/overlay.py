@@ -1,6 +1,6 @@
 """An instructor's private folder, outside the repository: hidden tests and other solutions.
 
-    OVERLAY/13_sampling/sampling-spread.hidden.py      Python with `assert`s; "# points: 2" on its first line (without it: 1 point)
+    OVERLAY/13_sampling/sampling-spread.hidden.py      Python with `assert`s; first line "# points: 2" (without it: 1)
     OVERLAY/13_sampling/sampling-spread.solution.py    the whole solution cell, for the instructor's copies
 
 `sampling-spread` is the exercise: the grade_id of its solution cell. A hidden test may use the answer and everything

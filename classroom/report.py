@@ -45,7 +45,8 @@ def write_grades(graded: list[Graded], path: Path) -> None:
             cells = [f"{mine[chapter].points[name]:g}" if chapter in mine else "" for chapter, name in columns]
             total, most = (sum(sum(getattr(one, kind).values()) for one in mine.values()) for kind in ("points", "most"))
             status = "look" if any(one.status == "look" for one in mine.values()) else "graded"
-            stopped = [f"{name}: {words}" for one in mine.values() for name, words in one.words.items() if words.startswith("Stopped")]
+            stopped = [f"{name}: {found}" for one in mine.values() for name, found in one.words.items()
+                       if found.startswith("Stopped")]
             remarks = "; ".join([remark for one in mine.values() for remark in one.remarks] + stopped)
             table.writerow([for_a_spreadsheet(student), *cells, f"{total:g}", f"{most:g}", status, for_a_spreadsheet(remarks)])
 

@@ -48,7 +48,7 @@ print(json.dumps(bad))
 
 @dataclass(frozen=True)
 class Limits:
-    """What one exercise may use. seconds: of wall time, with all its checks. memory: bytes. tasks: whether processes are counted."""
+    """What one exercise may use. seconds: of wall time, checks included. memory: bytes. tasks: are processes counted?"""
 
     seconds: int = 60
     memory: int = 2 * 2**30
@@ -81,8 +81,9 @@ def command(python: Path, program: list[str], user: int = 0) -> list[str]:
     if not root:
         return [*words, "--remount-ro", "/", "--chdir", "/tmp", "--", str(python), *program]
     rights = [word for name in ("SYS_CHROOT", "SETUID", "SETGID", "SETPCAP") for word in ("--cap-add", f"CAP_{name}")]
-    enter = [shutil.which("chroot") or "/usr/sbin/chroot", "/jail", "setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups",
-             "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "sh", "-c", 'cd /tmp && exec "$0" "$@"']
+    enter = [shutil.which("chroot") or "/usr/sbin/chroot", "/jail", "setpriv", f"--reuid={user}", f"--regid={user}",
+             "--clear-groups", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs",
+             "sh", "-c", 'cd /tmp && exec "$0" "$@"']
     return [*words, *rights, "--remount-ro", "/", "--", *enter, str(python), *program]
 
 
@@ -131,7 +132,8 @@ def why_not(python: Path, private: tuple[Path, ...] = ()) -> str:
         return "bubblewrap is not installed (on Debian or Ubuntu: apt-get install bubblewrap)"
     seen, home = _folders_of(python), Path.home()
     secret = [*private, ROOT / "notebooks", ROOT / "Makefile", Path("/etc/passwd"), *(home.iterdir() if home.is_dir() else ())]
-    unseen = [str(path) for path in secret if not any(path in (folder, *folder.parents) or folder in path.parents for folder in seen)]
+    unseen = [str(path) for path in secret
+              if not any(path in (folder, *folder.parents) or folder in path.parents for folder in seen)]
     probe = command(python, ["-c", PROBE, json.dumps(unseen), str(os.getpid())], a_user())
     run = subprocess.run(probe, capture_output=True, text=True, timeout=300)
     if run.returncode:
@@ -141,7 +143,7 @@ def why_not(python: Path, private: tuple[Path, ...] = ()) -> str:
 
 
 def start(python: Path, limits: Limits, unsafe: str = "") -> subprocess.Popen:
-    """The worker, waiting for its first exercise. unsafe: a folder to run it in without any sandbox, with limits of time and memory."""
+    """The worker, waiting for its first exercise. unsafe: a folder to run it in with no sandbox."""
     pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")} | {"bufsize": 0, "start_new_session": True}
     if not unsafe:
         return subprocess.Popen(command(python, ["/grader/worker.py", json.dumps(asdict(limits))], a_user()), **pipes)

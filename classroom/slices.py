@@ -86,8 +86,8 @@ def _changed(tree: ast.AST) -> set[str]:
 def needed_for(uses: set[str] | frozenset[str], before: list[Piece]) -> list[Piece]:
     """The pieces of `before`, in their order, that matter to code which uses these names.
 
-    A function may use what is defined after it, so the search is repeated until nothing new is found. A module that is imported is not
-    changed by `plt.plot(...)`: only the import is kept.
+    A function may use what is defined after it, so the search is repeated until nothing new is found. A module that is
+    imported is not changed by `plt.plot(...)`: only the import is kept.
     """
     imported = {name for p in before for name in p.binds if p.text.lstrip().startswith(("import ", "from "))}
     wanted, kept, found = set(uses), set(), -1
