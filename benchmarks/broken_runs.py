@@ -85,7 +85,7 @@ def numbers(raw, drawn_from, dataset, loss, pictures) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=1000)
     steps = parser.parse_args().steps
     config = dl.TrainConfig(steps=steps, batch_size=SIZE, lr=3e-3, warmup=100, ema_decay=0.99, seed=12)
     healthy_loss = partial(dl.diffusion_loss, times=dl.stratified_t, cond_dropout=0.1)
