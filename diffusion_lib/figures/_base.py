@@ -65,9 +65,9 @@ def film(pictures: Tensor, value_range: float) -> str:
     return lossless(lives)
 
 
-def lossless(picture: Tensor) -> str:
-    """One picture in a lossless WebP, as a data: address. picture: (3, H, W), in [-1, 1]."""
-    return _data_address(picture, lossless=True, quality=100, method=6)
+def lossless(picture: Tensor, effort: int = 6) -> str:
+    """One picture in a lossless WebP, as a data: address. picture: (3, H, W), in [-1, 1]. effort: 0 to 6, smaller and slower."""
+    return _data_address(picture, lossless=True, quality=100 if effort == 6 else 75, method=effort)
 
 
 def still_row(pictures: Iterable[Tensor], captions: Iterable[str], descriptions: Iterable[str]) -> str:

@@ -16,8 +16,8 @@ from ..training import History
 from ._base import LiveFigure, lossless, module_source, present, still_row
 
 ROWS = 120                                                   # of the history, in the page
-LEVELS = 22                                                  # of a channel, in the page: 6 of 255 beside the record at most, and half the bytes
-MINUTES = (1, 2, 3, 4, 5, 6, 7, 10, 15, 25)                  # shown, where a run has them; its last one always is
+LEVELS = 22                                                  # of a channel, in the page: at most 6 of 255 off, and half the bytes
+MINUTES = (1, 2, 3, 4, 5, 7, 10, 15, 25)                     # shown, where a run has them; its last one always is
 
 
 class TrainingRun(LiveFigure):
@@ -69,7 +69,7 @@ def _told(run: RecordedRun, classifier: Classifier) -> dict:
     sheet = image_grid(coarse(torch.cat([run.ema, run.raw])).flatten(0, 1), columns=len(run.prompts), gap=0)
     return {"hardware": run.hardware, "duration": round(run.duration, 1), "prompts": run.prompts, "sampler": run.sampler,
             "minutes": run.minutes, "steps": run.steps, "pictures": run.pictures, "history": thinned(run.history),
-            "sheet": lossless(sheet), "found": found(run, classifier)}
+            "sheet": lossless(sheet, effort=4), "found": found(run, classifier)}
 
 
 def found(run: RecordedRun, classifier: Classifier) -> dict[str, list]:
@@ -89,7 +89,8 @@ def thinned(history: History, rows: int = ROWS) -> dict[str, list]:
     groups = [slice(max(0, end - size), end) for end in range(len(history.step), 0, -size)][::-1]
     loss, by_t = torch.tensor(history.loss), torch.tensor(history.loss_by_t)
     means = [by_t[group].nanmean(0).tolist() for group in groups]
-    return {"step": [history.step[group][-1] for group in groups], "minutes": [round(history.seconds[group][-1] / 60, 3) for group in groups],
+    return {"step": [history.step[group][-1] for group in groups],
+            "minutes": [round(history.seconds[group][-1] / 60, 3) for group in groups],
             "loss": [float(f"{loss[group].mean():.4g}") for group in groups], "lr": [history.lr[group][-1] for group in groups],
             "loss_by_t": [[None if isnan(value) else float(f"{value:.3g}") for value in row] for row in means]}
 
