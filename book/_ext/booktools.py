@@ -32,6 +32,7 @@ VENDOR = {
     "@fontsource-variable/literata/files/literata-greek-opsz-*.woff2": "fonts",
     "@fontsource-variable/ibm-plex-sans/files/ibm-plex-sans-latin-wght-normal.woff2": "fonts",
     "@fontsource-variable/ibm-plex-sans/files/ibm-plex-sans-greek-wght-normal.woff2": "fonts",
+    "@fontsource-variable/noto-sans-telugu/files/noto-sans-telugu-telugu-wght-normal.woff2": "fonts",
     "@ibm/plex-mono/fonts/split/woff2/IBMPlexMono-Regular-*.woff2": "fonts",
     "@ibm/plex-mono/fonts/split/woff2/IBMPlexMono-SemiBold-Latin1.woff2": "fonts",
 }
