@@ -233,7 +233,7 @@ def main(jobs: Path, results: Path) -> None:
     task = json.loads(jobs.read_text(encoding="utf-8"))
     limits, done = sandbox.Limits(**task["limits"]), {}
     for name, exercises in task["jobs"].items():
-        patient = replace(limits, seconds=max(60, limits.seconds)) if name.startswith("own/") else limits
+        patient = replace(limits, seconds=max(60, limits.seconds), processor=60) if name.startswith("own/") else limits
         cell = Cell(Path(sys.executable), patient, task["safe"])
         done[name] = {exercise["name"]: examine(exercise, cell) for exercise in exercises}
         cell.close()

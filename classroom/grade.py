@@ -104,7 +104,7 @@ def grade(arguments: argparse.Namespace) -> list[Graded]:
     found = collect(arguments.submissions)
     chosen = sort_out(found, chapters)
     names = {key: f"s{number:04}/{key[1]}" for number, key in enumerate(sorted(chosen), 1)}
-    limits = sandbox.Limits(arguments.seconds, arguments.memory)
+    limits = sandbox.Limits(arguments.seconds, arguments.processor, arguments.memory)
     jobs = own_solutions(chapters) | {names[key]: job(chapters[key[1]], read) for key, (_, read) in chosen.items()}
     labels = {f"own/{stem}": f"{stem}: the chapter's own solutions" for stem in chapters}
     labels |= {names[student, stem]: f"{student}, {stem}" for student, stem in chosen}
@@ -154,6 +154,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "grades")
     parser.add_argument("--python", type=Path, default=ROOT / ".venv" / "bin" / "python", help="the Python that runs the answers")
     parser.add_argument("--seconds", type=int, default=60, help="for each exercise")
+    parser.add_argument("--processor", type=int, default=60, help="seconds of processor time, for each process of an exercise")
     parser.add_argument("--memory", type=int, default=2 * 2**30, help="bytes, for each exercise")
     parser.add_argument("--unsafe", action="store_true", default=os.environ.get("UNSAFE") == "1", help="grade without a sandbox")
     arguments = parser.parse_args()

@@ -48,9 +48,13 @@ print(json.dumps(bad))
 
 @dataclass(frozen=True)
 class Limits:
-    """What one exercise may use. seconds: of wall time, checks included. memory: bytes. tasks: are processes counted?"""
+    """What one exercise may use. seconds: on the clock, checks included. processor: seconds of it, for each process.
+
+    memory: bytes. tasks: are processes counted?
+    """
 
     seconds: int = 60
+    processor: int = 60
     memory: int = 2 * 2**30
     tasks: bool = True
 

@@ -212,6 +212,14 @@ def test_checks_judge_and_nothing_else_does(cell):
     assert "could not deal" in asked(cell, right, "1 / 0")["words"]
 
 
+def test_sleepers_and_spinners_are_stopped():
+    for limits, answer, said in ((sandbox.Limits(seconds=3), "import time\ntime.sleep(1e6)", "longer than 3 seconds"),
+                                 (sandbox.Limits(processor=1), "while True: pass", "processor time")):
+        cell = Cell(Path(sys.executable), limits, safe=False)
+        assert said in asked(cell, answer, "pass")["words"]
+        cell.close()
+
+
 def test_whatever_ends_a_process_ends_only_that(cell):
     assert "exit status 3" in asked(cell, "import os\nos._exit(3)", "pass")["words"]
     assert "SystemExit" in asked(cell, "raise SystemExit", "pass")["words"]

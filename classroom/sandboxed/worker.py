@@ -95,7 +95,7 @@ class Talk:
         if os.path.exists("/proc/self/statm"):
             used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
             _at_most(resource.RLIMIT_AS, used + limits["memory"])
-        _at_most(resource.RLIMIT_CPU, limits["seconds"] + 5)
+        _at_most(resource.RLIMIT_CPU, limits["processor"])
         printed = Capped()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             message = self.hear()
