@@ -129,6 +129,12 @@ function set(node, attributes) {
 
 const on = (node, type, listener) => { node.addEventListener(type, listener); return node; };
 
+// The figure is there. A key pressed in it is its own: JupyterLab would take arrows, Enter and Space for its shortcuts.
+function goLive(el) {
+  el.classList.add('live');
+  on(el, 'keydown', (event) => { if (!(event.ctrlKey || event.metaKey || event.altKey)) event.stopPropagation(); });
+}
+
 const button = (text, press) => on(markup`<button type="button" class="live-button">${text}</button>`, 'click', press);
 const quietButton = (text, press) => on(markup`<button type="button" class="live-button live-quiet">${text}</button>`, 'click', press);
 

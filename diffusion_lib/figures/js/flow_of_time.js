@@ -294,7 +294,7 @@ async function render({ model, el }) {
   bet.about(WORDS.details[source]);
   letters.draw(walk);
   time.go(0);
-  el.classList.add('live');
+  goLive(el);
   el.append(node);
   return time.stop;
 }

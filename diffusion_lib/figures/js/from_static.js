@@ -33,7 +33,8 @@ async function render({ model, el }) {
   }
 
   time.go(T);
-  el.classList.add('live', 'live-hero');
+  goLive(el);
+  el.classList.add('live-hero');
   el.append(node);
   if (!calm()) setTimeout(() => time.toggle(-1), 900);
   return time.stop;

@@ -172,7 +172,7 @@ async function render({ model, el }) {
     facts.draw(blocks[k]);
     draw();
   }
-  el.classList.add('live');
+  goLive(el);
   el.append(node);
   clock.go(4);
   choose(2);

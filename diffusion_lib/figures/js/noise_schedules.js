@@ -326,7 +326,7 @@ async function render({ model, el }) {
     redraw();
   }
   start(GRID);
-  el.classList.add('live');
+  goLive(el);
   el.append(node);
   return () => time.stop();
 }

@@ -162,7 +162,7 @@ async function render({ model, el }) {
     time.go(at);
   }
   start(Infinity);
-  el.classList.add('live');
+  goLive(el);
   el.append(node);
   return () => time.stop();
 }

@@ -188,7 +188,7 @@ async function render({ model, el }) {
     time.go(minute === Infinity ? 0 : Math.max(0, run.minutes.filter((m) => m <= minute).length - 1));
   }
   start(run);
-  el.classList.add('live');
+  goLive(el);
   el.append(node);
   return () => time.stop();
 }
