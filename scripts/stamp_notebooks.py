@@ -10,6 +10,7 @@ the library it was written with, and no address is written down here.
 """
 
 import argparse
+import copy
 import json
 import os
 import re
@@ -49,25 +50,34 @@ def stamp(notebook, source: str):
 
 
 def with_stubs(notebook):
-    """`notebook` with a student's stubs; each solution stands folded below the check that follows it."""
-    cells, waiting = [], []
+    """`notebook` with a student's stubs. Each solution stands folded below its check; so do the cells tagged `solution`, in
+    their places: they tell what a solution is, or need one to run."""
+    cells, waiting, told = [], [], []
     for cell in notebook.cells:
+        if "solution" in cell.metadata.get("tags", []):
+            told.append(cell)
+            continue
+        cells += folded(told, "Show what comes out")
+        told = []
         cells.append(cell)
         if mark(cell, "solution"):
-            waiting.append(cell.source)
+            waiting.append(copy.deepcopy(cell))
             cell.source = without_solution(cell.source)
-        elif mark(cell, "grade") and waiting:
-            cells.append(folded("\n\n".join(waiting), f"{cell.id}-unfold"))
+        elif mark(cell, "grade"):
+            cells += folded(waiting, "Show a solution")
             waiting = []
-    notebook.cells = cells
+    notebook.cells = cells + folded(told, "Show what comes out")
     return notebook
 
 
-def folded(source: str, cell_id: str):
-    """A Markdown cell that shows the code of a solution when it is unfolded."""
-    code = NOT_FOR_READERS.sub("", source).rstrip()
-    text = f"<details>\n<summary>Show a solution</summary>\n\n```python\n{code}\n```\n\n</details>"
-    return nbformat.v4.new_markdown_cell(text, id=cell_id[-64:])
+def folded(cells: list, summary: str) -> list:
+    """No cell for none; for others one Markdown cell that shows their text and code when it is unfolded."""
+    if not cells:
+        return []
+    parts = [NOT_FOR_READERS.sub("", cell.source).rstrip() for cell in cells]
+    parts = [f"```python\n{part}\n```" if cell.cell_type == "code" else part for cell, part in zip(cells, parts, strict=True)]
+    text = "\n\n".join([f"<details>\n<summary>{summary}</summary>", *parts, "</details>"])
+    return [nbformat.v4.new_markdown_cell(text, id=f"{cells[0].id[:56]}-unfold")]
 
 
 def main() -> None:
