@@ -5,7 +5,7 @@ from nbformat import NotebookNode
 
 from .copies import Exercise, exercises, is_hidden, mark
 from .recognise import Recognised, parsed
-from .slices import Piece, needed_for, piece, statements
+from .slices import Piece, asks_for, needed_for, piece, statements
 
 
 def job(chapter: NotebookNode, submission: Recognised) -> list[dict]:
@@ -46,6 +46,6 @@ def _entry(exercise: Exercise, source: str, book, inside, answered: set[str], ex
     helpers = [("student", p) for p in extras if not p.binds <= taken]
     pieces = [*inside, *helpers]
     who = {id(p): name for name, p in pieces}
-    needed = needed_for(answer.uses | set(names), [p for _, p in pieces])
+    needed = needed_for(asks_for(source) | (set(names) - answer.binds), [p for _, p in pieces])
     told = [(who[id(p)], p.text) for p in needed] + [(exercise.name, answer.text if answer.uses or answer.binds else source)]
     return {"name": exercise.name, "pieces": told, "names": names, "checks": checks}

@@ -83,6 +83,18 @@ def _changed(tree: ast.AST) -> set[str]:
     return found
 
 
+def asks_for(source: str) -> set[str]:
+    """The names that a cell uses before it binds them itself. Empty where it is no Python."""
+    asked, bound = set(), set()
+    try:
+        for one in statements(source):
+            asked |= one.uses - bound
+            bound |= one.binds
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        pass
+    return asked
+
+
 def needed_for(uses: set[str] | frozenset[str], before: list[Piece]) -> list[Piece]:
     """The pieces of `before`, in their order, that matter to code which uses these names.
 

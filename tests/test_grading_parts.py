@@ -15,8 +15,9 @@ from classroom import sandbox
 from classroom.collect import Found, collect, read, student_of
 from classroom.copies import exercises
 from classroom.examiner import Cell, clean, examine
+from classroom.jobs import job
 from classroom.overlay import laid_over
-from classroom.recognise import recognise
+from classroom.recognise import Recognised, recognise
 from classroom.report import Graded, for_a_spreadsheet, words, write_grades
 from classroom.sandboxed import wire
 from classroom.slices import needed_for, piece, statements
@@ -128,6 +129,15 @@ def test_a_slice_holds_what_is_used_and_what_that_uses_and_nothing_else():
     assert kept == ["import torch, math", "a = 1", "b = a + 1", "@decorated", "def g(z): return z"], "g is defined after f, which uses it"
     assert [p.text.split("\n")[0] for p in needed_for({"rows"}, book)] == ["a = 1", "b = a + 1", "rows = []", "rows.append(b)", "rows[0] = 5", "for i in range(3):"]
     assert piece("def f(x):\n    x = 1\n    return x + y").uses == {"y"} and piece("x.a.b = 3").changes == {"x"}
+
+
+def test_what_an_answer_binds_itself_is_not_sought_in_earlier_answers():
+    both = chapter(("solution", "def a(x):\n    ### BEGIN SOLUTION\n    return x\n    ### END SOLUTION"), ("check", "dl.checks.m.a(a)"),
+                   ("solution", "def b(x):\n    ### BEGIN SOLUTION\n    return x\n    ### END SOLUTION"), ("check", "dl.checks.m.b(b)"))
+    answers = {"solution-0": "import os\nwhile True: pass\ndef a(x): return x", "solution-2": "import os\ndef b(x): return os.name + x"}
+    assert [len(entry["pieces"]) for entry in job(both, Recognised(answers))] == [1, 1]
+    answers["solution-2"] = "n = a(3)\ndef b(x): return n"
+    assert [who for who, _ in job(both, Recognised(answers))[1]["pieces"]] == ["solution-0", "solution-2"]
 
 
 # ---- The pipe --------------------------------------------------------------------------------------------------------
