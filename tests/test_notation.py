@@ -29,6 +29,7 @@ def table_rows(text: str, columns: int):
 
 
 ROWS = [Row(symbol, tuple(re.findall(r"`([^`]+)`", code)), range) for symbol, code, _, range, _ in table_rows(TEXT, 5)]
+LETTERS = re.findall(r"\b[A-Z]\b", " ".join(re.findall(r"^\| ([A-Z](?:, [A-Z])*) \|", TEXT, flags=re.MULTILINE)))  # in shapes
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def subject(code: str) -> str:
 
 def contradictions(notebook_text: str) -> list[str]:
     """Where a chapter's table "| symbol | in code | what it is |" says something else than the page."""
-    known = {row.symbol for row in ROWS}
+    known = {row.symbol for row in ROWS} | {f"${letter}$" for letter in LETTERS}
 
     def on_the_page(symbol: str) -> str:                     # alpha_t is alpha at time t
         return symbol if symbol in known else re.sub(r"_[tsij]\$$", "$", symbol)
