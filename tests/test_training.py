@@ -1,6 +1,7 @@
 """The training loop: it learns, it can be killed and go on, it averages what it should, and it says what is wrong."""
 
 import dataclasses
+import itertools
 import math
 import os
 import signal
@@ -212,6 +213,13 @@ def test_learning_rate_rises_holds_and_falls():
     rates = [config.learning_rate(step, 0.0) for step in range(100)]
     assert rates[0] == 0.2 and rates[4] == 1.0 and rates[9:76] == [2.0] * 67
     assert max(abs(a - b) for a, b in zip(rates[75:], [2 * (100 - step) / 25 for step in range(75, 100)])) < 1e-12
+
+
+def test_another_clock_can_be_counted():
+    """Here a second passes whenever the clock is looked at: once at the start, and once a step."""
+    config = dataclasses.replace(CONFIG, steps=None, minutes=10 / 60)
+    step = finished(fresh_model(), Blots(), config, clock=itertools.count(100.0).__next__)
+    assert step.index == 10 and step.history.seconds == [4.0, 8.0]
 
 
 def test_learning_rate_follows_the_clock_where_minutes_are_given():
