@@ -109,7 +109,8 @@ class Features:
     """What the blocks of a network made of one picture under more and more static.
 
     caption, seed: of the picture and of its static. picture: (3, H, H). times: T numbers. guesses: (T, 3, H, H), of x0.
-    blocks, reach, cost, shape: of each block. maps: of each block (T, K, h, h), the K channels that vary most.
+    blocks, reach, cost, shape: of each block. channels: of each block (K,), the numbers of those that vary most.
+    maps: of each block (T, K, h, h), these channels.
     listens: of each block (T, H, H), how much a pixel matters for the block's answer in the middle of the picture.
     """
 
@@ -122,6 +123,7 @@ class Features:
     reach: list[int]
     cost: list[tuple[int, int]]
     shape: list[tuple[int, ...]]
+    channels: list[Tensor]
     maps: list[Tensor]
     listens: list[Tensor]
 
@@ -142,15 +144,15 @@ def record_features(denoiser: NeuralDenoiser, picture: Tensor, caption: str, *, 
     wish = None if cond is None else cond.expand(len(TIMES), *cond.shape[1:])
     with listening(network, [block.module for block in blocks]) as answers:
         guesses = denoiser(x, t, wish).x0.detach()
-    maps, listens = [], []
+    channels, maps, listens = [], [], []
     for block in blocks:
         answer = answers[block.module]                       # (T, C, h, h)
         (gradient,) = torch.autograd.grad(answer[:, :, answer.shape[2] // 2, answer.shape[3] // 2].square().sum() / 2, x, retain_graph=True)
         listens.append(gradient.square().sum(1).sqrt())
-        lively = answer.detach().var(dim=(2, 3)).mean(0).argsort(descending=True)[:CHANNELS].sort().values
-        maps.append(answer.detach()[:, lively])
+        channels.append(answer.detach().var(dim=(2, 3)).mean(0).argsort(descending=True)[:CHANNELS].sort().values)
+        maps.append(answer.detach()[:, channels[-1]])
     return Features(caption, seed, picture, TIMES, guesses, blocks, reaches(network.config), costs(network, blocks, picture.shape[-1]),
-                    [tuple(answers[block.module].shape[1:]) for block in blocks], maps, listens)
+                    [tuple(answers[block.module].shape[1:]) for block in blocks], channels, maps, listens)
 
 
 # The figure ----------------------------------------------------------------------------------------------------------
@@ -191,7 +193,7 @@ def _traits(features: Features, k: int) -> dict:
     heard = listens / listens.amax((1, 2), keepdim=True).clamp(min=1e-12)
     return {"module": block.module, "level": block.level, "side": block.side, "hears": block.hears or "", "reach": features.reach[k],
             "parameters": features.cost[k][0], "flops": features.cost[k][1], "shape": list(features.shape[k]),
-            "low": low.tolist(), "high": high.tolist(), "maps": _grey_film(levels.flatten(0, 1)), "listens": _grey_film(2 * heard - 1)}
+            "channels": features.channels[k].tolist(), "low": low.tolist(), "high": high.tolist(), "maps": _grey_film(levels.flatten(0, 1)), "listens": _grey_film(2 * heard - 1)}
 
 
 def _grey_film(x: Tensor) -> str:
