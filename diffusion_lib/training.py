@@ -40,7 +40,8 @@ class TrainConfig:
 
     batch_size: pictures a step, over all processes. lr: the highest learning rate; it rises to it over `warmup` steps
     and falls to 0 in a straight line over the last `cooldown` share of the run. optimizer: a name in `OPTIMIZERS`.
-    weight_decay: of the optimizer. grad_clip: the longest gradient. ema_decay: in [0, 1), of the averaged weights. seed: of data order, times and noise.
+    weight_decay: of the optimizer. grad_clip: the longest gradient. ema_decay: in [0, 1), of the averaged weights.
+    seed: of data order, times and noise.
     dtype: "float32", "bfloat16" or "float16" for the network's arithmetic (the weights stay float32); None takes the
     fastest that the device is good at. compile: whether torch.compile translates the network first (a minute; then
     faster on a GPU). workers: processes that prepare batches ahead. log_every: steps a row of the history.

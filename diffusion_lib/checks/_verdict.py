@@ -121,6 +121,14 @@ def as_numbers(given, like: Tensor) -> Tensor:
         raise Wrong(f"The check needs numbers (a tensor of shape {tuple(like.shape)}), but it got {_kind(given)}.") from error
 
 
+def one_number(answer, what: str = "one number") -> float:
+    """A reader's answer as a number. Raises Wrong where it is none, or several; `what` says which one was asked for."""
+    given = as_numbers(answer, torch.zeros((), dtype=torch.float64))
+    if given.ndim:
+        raise Wrong(f"The check needs {what}, but it got several: {given.numel()} of them.")
+    return float(given)
+
+
 def _kind(value) -> str:
     return f"{type(value).__name__}: {value!r}"[:80]
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..random import CounterGenerator, randn
 from ..schedules import LinearBetaSchedule
-from ._verdict import NotAttempted, Wrong, as_numbers, call, check, same
+from ._verdict import NotAttempted, Wrong, as_numbers, call, check, one_number, same
 
 SCHEDULE = LinearBetaSchedule(num_steps=1000)
 
@@ -81,10 +81,7 @@ def last_beta(answer, steps: int) -> str:
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if left(middle) > target else (low, middle)
-    given = as_numbers(answer, torch.zeros((), dtype=torch.float64))
-    if given.ndim:
-        raise Wrong(f"The check needs one number, beta_end, but it got {given.numel()} of them.")
-    given, rescaled = float(given), 0.02 * 1000 / steps
+    given, rescaled = one_number(answer, "one number, beta_end"), 0.02 * 1000 / steps
     if not 0 < given < 1:
         raise Wrong(f"beta_end is {given:g}, but it is the share that a step replaces: between 0 and 1.")
     if abs(given - low) <= 0.002 * low:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..data.pets import PartyPets
 from ..random import CounterGenerator, randn
 from ..schedules import LinearBetaSchedule
-from ._verdict import Wrong, as_numbers, call, check, same
+from ._verdict import Wrong, as_numbers, call, check, one_number, same
 
 SCHEDULE = LinearBetaSchedule(num_steps=1000)
 
@@ -46,10 +46,7 @@ def first_time_static_wins(answer) -> str:
     i = torch.arange(1001)
     alpha, sigma = SCHEDULE.alpha(i / 1000), SCHEDULE.sigma(i / 1000)
     first = int((sigma > alpha).int().argmax())
-    given = as_numbers(answer, torch.zeros((), dtype=torch.float64))
-    if given.ndim:
-        raise Wrong(f"The check needs one number, the first t, but it got {given.numel()} of them.")
-    given = float(given)
+    given = one_number(answer, "one number, the first t")
     slips = {
         first / 1000: "This is the right moment on a clock from 0 to 1. Count it in steps, from 0 to 1000: times 1000.",
         first - 1: "One too early: there the picture is still the stronger of the two, if only just.",
@@ -78,10 +75,7 @@ def rounds_of_dice(answer, percent) -> str:
         return next(n for n in count() if still_there(n) < percent / 100)
 
     rounds = first(lambda n: (5 / 6) ** n)
-    given = as_numbers(answer, torch.zeros((), dtype=torch.float64))
-    if given.ndim:
-        raise Wrong(f"The check needs one number of rounds, but it got {given.numel()} numbers.")
-    given = float(given)
+    given = one_number(answer, "one number of rounds")
     slips = {
         rounds - 1: f"One round too few: then {(5 / 6) ** (rounds - 1):.1%} of the squares are still untouched; it has to be less than {percent}%.",
         rounds + 1: "One round too many: it was so already a round before.",

@@ -9,7 +9,7 @@ from ..oracles import EmpiricalDenoiser
 from ..process import diffuse
 from ..random import CounterGenerator, randn
 from ..schedules import RectifiedFlowSchedule
-from ._verdict import NotAttempted, Wrong, as_numbers, call, check, same
+from ._verdict import NotAttempted, Wrong, as_numbers, call, check, one_number, same
 
 
 @check
@@ -38,10 +38,7 @@ def average_step(answer) -> str:
 def memory_of_average(answer, decay: float) -> str:
     """The smallest whole number n of updates with decay^n < 1/2. decay: in (0, 1), as the exercise gives it."""
     right = math.floor(math.log(0.5) / math.log(decay)) + 1
-    given = as_numbers(answer, torch.zeros((), dtype=torch.float64))
-    if given.ndim:
-        raise Wrong("The check needs one number, but it got several.")
-    n = float(given)
+    n = one_number(answer)
     if n == right:
         return f"After {right:,} updates the random weights are down to half; after {2 * right:,} a quarter of them is still there."
     for what_is_wrong, value in {

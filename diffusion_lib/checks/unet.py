@@ -5,14 +5,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from ..random import CounterGenerator, randn
-from ._verdict import Wrong, as_numbers, call, check, same
-
-
-def _number(answer) -> float:
-    given = as_numbers(answer, torch.zeros((), dtype=torch.float64))
-    if given.ndim:
-        raise Wrong(f"The check needs one number, but it got {given.numel()} of them.")
-    return float(given)
+from ._verdict import Wrong, call, check, one_number, same
 
 
 def _named(given: float, slips: dict[float, str]) -> None:
@@ -37,7 +30,7 @@ def reach(answer, convs: int, halvings: int) -> str:
 
         1 + sum_i (k_i - 1) prod_{j < i} s_j.        Reference: Luo et al. 2016, section 1 (the theoretical receptive field)
     """
-    given, level = _number(answer), [1] * convs
+    given, level = one_number(answer), [1] * convs
     right = _reach(level + ([2] + level) * halvings)
     if given == right:
         return f"{right} pixels: the convolutions after the last halving count {2 ** halvings} times each."
@@ -69,7 +62,7 @@ def _parameters(width: int, told: int) -> int:
 @check
 def wider_block(answer, width: int, told: int) -> str:
     """How many parameters a residual block of 2 `width` channels, told a vector of length `told`, has more than one of `width`."""
-    given, more = _number(answer), _parameters(2 * width, told) - _parameters(width, told)
+    given, more = one_number(answer), _parameters(2 * width, told) - _parameters(width, told)
     if given == more:
         return f"{more:,} more, and {54 * width**2:,} of them in the convolutions: they grow with the square of the width."
     _named(given, {

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..random import CounterGenerator, randn
 from ..schedules import LinearBetaSchedule
-from ._verdict import Wrong, as_numbers, call, check, same
+from ._verdict import Wrong, as_numbers, call, check, one_number, same
 
 SCHEDULE = LinearBetaSchedule(num_steps=1000)
 STEPS = (1, 2, 50, 300, 700, 1000)                           # step i leads from i to i - 1
@@ -138,10 +138,7 @@ def static_forgotten(answer, percent) -> str:
         left = ((1 - SCHEDULE.betas / (1 - SCHEDULE.alpha_bar[1:])) ** power).flip(0).cumprod(0)  # after the steps from 1000, 999, ...
         return 999 - int((left < percent / 100).int().argmax())
 
-    t, given = first(0.5), as_numbers(answer, torch.zeros((), dtype=torch.float64))
-    if given.ndim:
-        raise Wrong(f"The check needs one number, the first t, but it got {given.numel()} of them.")
-    given = float(given)
+    t, given = first(0.5), one_number(answer, "one number, the first t")
     slips = {
         first(1.0): "You multiplied the shares of the variance. Loudness is its square root: multiply (1 - beta / (1 - bar_t)) ** 0.5.",
         1000 - t: "This is the number of steps. After so many steps from 1000, which t is it?",

@@ -11,9 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .training_runs import RecordedRun, load_run, run_names
-
-FOLDER = Path(__file__).parent
+from .training_runs import FOLDER, RecordedRun, load_run, run_names
 
 
 def read(name: str) -> dict:
