@@ -22,6 +22,7 @@ PACKAGE = ROOT / "diffusion_lib"
 LAYERS = {
     "random": (0, ()),
     "hardware": (0, ()),
+    "words": (0, ()),
     "schedules": (0, ()),
     "networks.layers": (0, ("schedules",)),                  # of which it knows only where log-SNR ends
     "conditioning": (0, ("networks.layers",)),

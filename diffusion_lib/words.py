@@ -1,0 +1,118 @@
+"""Text as known words: how a prompt is cut up, and what becomes of words that nobody taught us.
+
+A vocabulary is a plain list of words, and a word's number is its place in that list. Nothing is learned here and nothing
+is downloaded. Small slips are repaired and unknown words left out, but never in silence: each leaves a notice.
+"""
+
+import difflib
+import functools
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+JOINERS = "\u200c\u200d"                                      # invisible signs inside words of Indian scripts
+SHORTEST_REPAIRED = 4                                        # letters; in shorter words one letter changes too much
+NAMED = 8                                                    # unknown words that are named one by one
+
+
+def split(text: str) -> list[str]:
+    """The words of a text, lower case: runs of letters, marks and digits of any script. Punctuation only separates.
+
+    (A regular expression's `\\w` would not do: it takes the vowel signs of Telugu for the end of a word.)
+    """
+    text = unicodedata.normalize("NFC", text).lower()
+    return "".join(c if unicodedata.category(c)[0] in "LMN" else "" if c in JOINERS else " " for c in text).split()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was understood of a text. words: the known ones, in their order. notices: what was repaired or left out."""
+
+    words: tuple[str, ...]
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words a network knows.
+
+    words: all of them, each once and as `split` would give it; word k has the number k + 1, and 0 means "no word".
+    length: of the longest text, in words; what comes after is left out.
+    Raises ValueError for a word that `split` would cut up or change, for a word given twice, and for a length below 1.
+    """
+
+    words: tuple[str, ...]
+    length: int = 32
+
+    def __post_init__(self):
+        odd = next((word for word in self.words if split(word) != [word]), None)
+        twice = next((word for word in self.words if self.words.count(word) > 1), None)
+        if odd is not None or twice is not None:
+            raise ValueError(f"words holds {odd or twice!r}, but each has to be one word in lower case, and stand there once")
+        if self.length < 1:
+            raise ValueError(f"length is {self.length}, but a text has to have room for at least 1 word")
+
+    @functools.cached_property
+    def numbers(self) -> dict[str, int]:
+        """Word -> number, from 1 on."""
+        return {word: number for number, word in enumerate(self.words, start=1)}
+
+    def read(self, text: str) -> Reading:
+        """The known words of a text, with one-letter slips repaired, and a notice for every other thing that was done to it."""
+        known, notices, unknown = [], {}, {}
+        for word in split(text):
+            meant = word if word in self.numbers else self.repaired(word)
+            if meant is None:
+                unknown[word] = None
+            elif meant != word:
+                notices[f"read {word!r} as {meant!r}"] = None
+            known += [meant] if meant else []
+        for word in list(unknown)[:NAMED]:
+            near = difflib.get_close_matches(word[:40], self.words, n=3)
+            notices[f"the word {word[:40]!r} is not known here and was left out" + (f"; near it: {', '.join(near)}" if near else "")] = None
+        if len(unknown) > NAMED:
+            notices[f"{len(unknown) - NAMED} more words are not known here and were left out"] = None
+        if len(known) > self.length:
+            notices[f"only the first {self.length} of {len(known)} known words were read"] = None
+        return Reading(tuple(known[:self.length]), tuple(notices))
+
+    @functools.lru_cache(maxsize=1024)
+    def repaired(self, word: str) -> str | None:
+        """The one known word that is a single slip away: a letter left out, added, changed, or two swapped. Else None."""
+        if len(word) < SHORTEST_REPAIRED:
+            return None
+        near = [known for known in self.words if len(known) >= SHORTEST_REPAIRED - 1 and one_slip(word, known)]
+        return near[0] if len(near) == 1 else None
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Texts as numbers: (B, length) int64, a row a text, 0 after its last word. Notices are not given here: see `read`.
+
+        Raises ValueError where something is no text.
+        """
+        rows = torch.zeros(len(texts), self.length, dtype=torch.int64)
+        for row, text in zip(rows, texts):
+            if not isinstance(text, str):
+                raise ValueError(f"texts holds {text!r}, but each has to be a text, such as 'a cat wearing a crown'")
+            words = split(text)
+            if not all(word in self.numbers for word in words):
+                words = self.read(text).words
+            numbers = [self.numbers[word] for word in words[:self.length]]
+            row[:len(numbers)] = torch.tensor(numbers, dtype=torch.int64)
+        return rows
+
+    def decode(self, numbers: Tensor) -> tuple[str, ...]:
+        """The words of one row of `encode`, (length,) int64."""
+        return tuple(self.words[number - 1] for number in numbers.tolist() if number)
+
+
+def one_slip(a: str, b: str) -> bool:
+    """Whether one letter left out, added or changed, or two neighbours swapped, makes `a` into `b`. False where they are the same."""
+    if abs(len(a) - len(b)) > 1 or a == b:
+        return False
+    at = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+    rest, other = a[at:], b[at:]                             # they differ in their first letter, or one is empty
+    swapped = len(rest) > 1 and rest[1::-1] + rest[2:] == other
+    return rest[1:] == other[1:] or rest[1:] == other or rest == other[1:] or swapped
