@@ -14,7 +14,9 @@ from .random import CounterGenerator, rand, randn
 from .schedules import (CosineSchedule, EDMSchedule, LinearBetaSchedule, NoiseSchedule, RectifiedFlowSchedule,
                         karras_times, log_snr_times, uniform_times)
 from .evaluation import frechet_distance, kernel_distance, precision_recall, share, sliced_wasserstein
-from .conditioning import AttributeConditioner, ClassConditioner, Conditioner
+from .words import Vocabulary
+from .conditioning import AttributeConditioner, ClassConditioner, Conditioner, TextConditioner
+from .networks import attention
 from .networks.classifier import Classifier, ClassifierConfig, answers
 from .networks.unet import UNet, UNetConfig
 from .data import pets, toys

@@ -22,15 +22,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from .conditioning import AttributeConditioner, ClassConditioner
+from .conditioning import AttributeConditioner, ClassConditioner, TextConditioner
 from .denoisers import NeuralDenoiser
 from .networks.classifier import Classifier, ClassifierConfig
 from .networks.unet import UNet, UNetConfig
 from .process import Parameterization, parameterization_named
 from .schedules import CosineSchedule, EDMSchedule, LinearBetaSchedule, RectifiedFlowSchedule
+from .words import Vocabulary
 
 CLASSES: dict[str, type] = {cls.__name__: cls for cls in (
-    NeuralDenoiser, UNet, UNetConfig, ClassConditioner, AttributeConditioner, Classifier, ClassifierConfig,
+    NeuralDenoiser, UNet, UNetConfig, ClassConditioner, AttributeConditioner, TextConditioner, Vocabulary,
+    Classifier, ClassifierConfig,
     CosineSchedule, LinearBetaSchedule, RectifiedFlowSchedule, EDMSchedule)}
 
 FORMAT = "diffusion_lib checkpoint 1"

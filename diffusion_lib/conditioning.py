@@ -1,14 +1,19 @@
 """What was asked for, as a vector that a network can listen to.
 
-A conditioner turns a class, or a row of attributes, into one learned vector. It also has a learned "nothing" for when
-no wish was said, and one network hears both: that is what classifier-free guidance needs.
+A conditioner turns a class, a row of attributes or a text into one learned vector, and a text also into one vector a
+word. It also has a learned "nothing" for when no wish was said, and one network hears both: that is what classifier-free
+guidance needs.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from .networks.text import TextEncoder
+from .words import Vocabulary
 
 UNSAID = -1                                                  # the value of an attribute that the prompt does not mention
 
@@ -24,9 +29,10 @@ class Embedding:
 
 
 class Conditioner(nn.Module, ABC):
-    """The interface. width: D, of the vectors it gives."""
+    """The interface. width: D, of the vectors it gives. gives_words: whether it also gives tokens and mask."""
 
     width: int
+    gives_words: bool = False
 
     @abstractmethod
     def forward(self, cond, batch: int, keep: Tensor | None = None) -> Embedding:
@@ -95,6 +101,46 @@ class ClassConditioner(AttributeConditioner):
                 raise ValueError(f"cond has shape {tuple(cond.shape)}, but it has to be ({batch},): one class a picture")
             cond = cond[:, None]
         return super().forward(cond, batch, keep)
+
+
+class TextConditioner(Conditioner):
+    """A text, read word by word by a small transformer that is trained together with the picture's network.
+
+    "Nothing" is the empty text, of which only the beginning is left; `vector` is what the reader makes of that beginning.
+
+    vocabulary: the words it knows. width: D, a multiple of 32. layers: of the reader, at least 1.
+    """
+
+    gives_words = True
+
+    def __init__(self, vocabulary: Vocabulary, width: int = 128, layers: int = 2):
+        super().__init__()
+        if layers < 1:
+            raise ValueError(f"layers is {layers}, but the reader needs at least 1")
+        self.vocabulary, self.width, self.layers = vocabulary, int(width), int(layers)
+        self.reader = TextEncoder(len(vocabulary.words), vocabulary.length, self.width, self.layers)
+
+    def forward(self, cond: Sequence[str] | Tensor | None, batch, keep=None):
+        """cond: B texts, or their numbers (B, L) int64 as `Vocabulary.encode` gives them. batch, keep: as in `Conditioner`."""
+        numbers = self._checked(cond, batch)                 # (B, L)
+        if keep is not None:
+            numbers = torch.where(keep.to(numbers.device)[:, None], numbers, 0)
+        tokens, mask = self.reader(numbers)                  # (B, 1 + L, D), (B, 1 + L)
+        return Embedding(tokens[:, 0], tokens, mask)
+
+    def _checked(self, cond, batch: int) -> Tensor:
+        device = self.reader.words.weight.device
+        if cond is None:
+            return torch.zeros(batch, 0, dtype=torch.int64, device=device)
+        numbers = cond if isinstance(cond, Tensor) else self.vocabulary.encode(cond)
+        if numbers.ndim != 2 or len(numbers) != batch or numbers.shape[1] > self.vocabulary.length or numbers.is_floating_point():
+            raise ValueError(f"cond is {numbers.dtype} of shape {tuple(numbers.shape)}, but it has to be {batch} texts, or integers of shape "
+                             f"({batch}, L) with L at most {self.vocabulary.length}")
+        if numbers.device.type == "cpu":                     # on a GPU both would have to wait for the values
+            if numbers.numel() and not 0 <= numbers.min() <= numbers.max() <= len(self.vocabulary.words):
+                raise ValueError(f"cond holds {numbers.min()} ... {numbers.max()}, but words have the numbers 1 to {len(self.vocabulary.words)}, and 0 is no word")
+            numbers = numbers[:, :int((numbers > 0).sum(1).max())] if len(numbers) else numbers
+        return numbers.to(device)
 
 
 def _check_range(name: str, values: Tensor, low: int, size: int) -> None:

@@ -25,9 +25,11 @@ LAYERS = {
     "words": (0, ()),
     "schedules": (0, ()),
     "networks.layers": (0, ("schedules",)),                  # of which it knows only where log-SNR ends
-    "conditioning": (0, ("networks.layers",)),
-    "networks": (0, ("networks.layers", "conditioning", "networks")),
-    "data": (0, ("random", "data", "conditioning")),         # of which it knows only how "unsaid" is said
+    "networks.attention": (0, ("networks.layers",)),
+    "networks.text": (0, ("networks.layers", "networks.attention")),
+    "conditioning": (0, ("words", "networks.text")),
+    "networks": (0, ("networks.layers", "networks.attention", "conditioning", "networks")),
+    "data": (0, ("random", "words", "data", "conditioning")),         # of which it knows only how "unsaid" is said
     "evaluation": (0, ("random",)),
     "process": (1, ()),
     "denoisers": (2, ()),

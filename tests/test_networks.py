@@ -6,8 +6,8 @@ from torch import nn
 
 from diffusion_lib.conditioning import AttributeConditioner
 from diffusion_lib.data.pets import SIZES
-from diffusion_lib.networks.layers import (Downsample, LogSNREmbedding, ResidualBlock, SelfAttention, Upsample, count_flops,
-                                           count_parameters)
+from diffusion_lib.networks.attention import SelfAttention
+from diffusion_lib.networks.layers import Downsample, LogSNREmbedding, ResidualBlock, Upsample, count_flops, count_parameters
 from diffusion_lib.networks.unet import UNet, UNetConfig
 from exact import max_error
 

@@ -1,3 +1,2 @@
 """Networks: PyTorch modules (x, log_snr, cond) -> y. They know no schedule and no sampler."""
 
-from .unet import UNet, UNetConfig

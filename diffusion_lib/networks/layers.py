@@ -1,8 +1,8 @@
 """The few parts that the networks are built from.
 
 Every part is plain enough to be written again by hand: 3x3 and 1x1 convolutions, group normalisation with FiLM and
-SiLU, attention. Parts that end in a zero-initialised layer change nothing at first: a residual block is born as the
-identity, and learns what to add.
+SiLU, steps down and up in size. Parts that end in a zero-initialised layer change nothing at first: a residual block is
+born as the identity, and learns what to add.
 """
 
 import torch
@@ -68,34 +68,6 @@ class ResidualBlock(nn.Module):
         h = self.conv1(F.silu(self.norm1(x)))                # (B, C, H, W)
         h = torch.addcmul(shift, self.norm2(h), 1 + scale)   # (B, C, H, W)
         return x + self.conv2(F.silu(h))                     # (B, C, H, W)
-
-
-class SelfAttention(nn.Module):
-    """x + what each place has to learn from all others: softmax(q k^T / sqrt(d)) v, in several heads of width d.
-
-    width: C, a multiple of 8. head_width: of one head; C has to be a multiple of it. The last layer begins at zero.
-    Reference: Vaswani et al. 2017, eq. 1.
-    """
-
-    def __init__(self, width: int, head_width: int = 32):
-        super().__init__()
-        if width % head_width:
-            raise ValueError(f"width is {width}, but attention with heads of {head_width} needs a multiple of {head_width}")
-        self.heads = width // head_width
-        self.norm = nn.GroupNorm(GROUPS, width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = zeroed(nn.Linear(width, width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        B, C, H, W = x.shape
-        tokens = self.norm(x).flatten(2).transpose(1, 2)     # (B, L, C) with L = H W
-        heads = self.qkv(tokens).reshape(B, H * W, 3, self.heads, -1)
-        q, k, v = heads.permute(2, 0, 3, 1, 4)               # (B, heads, L, C / heads) each
-        # Written out: for the few tokens here PyTorch's fused attention is many times slower to train on CPUs.
-        weights = (q @ k.transpose(2, 3) * q.shape[3] ** -0.5).softmax(dim=3)  # (B, heads, L, L)
-        h = weights @ v                                      # (B, heads, L, C / heads)
-        h = self.out(h.transpose(1, 2).flatten(2))           # (B, L, C)
-        return x + h.transpose(1, 2).reshape(B, C, H, W)     # (B, C, H, W)
 
 
 class Downsample(nn.Conv2d):

@@ -18,7 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..conditioning import Conditioner
-from .layers import GROUPS, Downsample, LogSNREmbedding, ResidualBlock, SelfAttention, Upsample, check_width, zeroed
+from .attention import CrossAttention, SelfAttention
+from .layers import GROUPS, Downsample, LogSNREmbedding, ResidualBlock, Upsample, check_width, zeroed
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class UNetConfig:
     1 for none. widths: channels of each level, the finest first; the number of levels follows from it. blocks: for each
     level, its residual blocks on the way down, and again on the way up. attention: for each level, whether its blocks are
     followed by attention (the middle always has one). embedding: D, of the vector that tells the blocks about noise and
-    condition. stem, widths and embedding are multiples of 8. Raises ValueError where one of these does not hold.
+    condition. reads: the levels, 0 the finest, whose blocks are followed by cross-attention to the words of the prompt.
+    stem, widths and embedding are multiples of 8. Raises ValueError where one of these does not hold.
     """
 
     channels: int = 3
@@ -39,6 +41,7 @@ class UNetConfig:
     blocks: tuple[int, ...] = (1, 3)
     attention: tuple[bool, ...] = (False, False)
     embedding: int = 256
+    reads: tuple[int, ...] = ()
 
     def __post_init__(self):
         for name, number in (("channels", self.channels), ("patch", self.patch), *(("blocks", n) for n in self.blocks)):
@@ -49,6 +52,8 @@ class UNetConfig:
         if not len(self.widths) == len(self.blocks) == len(self.attention) > 0:
             raise ValueError(f"widths, blocks and attention have {len(self.widths)}, {len(self.blocks)} and {len(self.attention)} entries, "
                              "but each level needs one of each")
+        if not all(0 <= level < len(self.widths) for level in self.reads):
+            raise ValueError(f"reads is {self.reads}, but its levels have to lie between 0 and {len(self.widths) - 1}")
 
     @property
     def factor(self) -> int:
@@ -56,16 +61,30 @@ class UNetConfig:
         return self.patch * 2 ** (len(self.widths) - 1)
 
 
-class Stage(nn.Module):
-    """A residual block, and attention where asked for."""
+@dataclass(frozen=True)
+class Told:
+    """What every block is told. vector: (B, D), of the noise and the condition. words, mask: (B, M, ...) where it reads, or None."""
 
-    def __init__(self, width: int, embedding: int, attention: bool):
+    vector: Tensor
+    words: Tensor | None = None
+    mask: Tensor | None = None
+
+
+class Stage(nn.Module):
+    """A residual block, then attention to the picture itself and to the prompt's words, where asked for.
+
+    width: C. embedding: D, of the vector it is told. words: D of the words it reads, or None for a block that reads none.
+    """
+
+    def __init__(self, width: int, embedding: int, attention: bool, words: int | None):
         super().__init__()
         self.block = ResidualBlock(width, embedding)
         self.attention = SelfAttention(width) if attention else nn.Identity()
+        self.words = CrossAttention(width, words) if words else None
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        return self.attention(self.block(x, embedding))      # (B, C, H, W)
+    def forward(self, x: Tensor, told: Told) -> Tensor:
+        x = self.attention(self.block(x, told.vector))       # (B, C, H, W)
+        return self.words(x, told.words, told.mask) if self.words else x
 
 
 class UNet(nn.Module):
@@ -76,6 +95,8 @@ class UNet(nn.Module):
 
     def __init__(self, config: UNetConfig = UNetConfig(), conditioner: Conditioner | None = None):
         super().__init__()
+        if config.reads and not (conditioner and conditioner.gives_words):
+            raise ValueError(f"reads is {config.reads}, but only a TextConditioner gives words to read")
         self.config, self.conditioner = config, conditioner
         D, folded, (first, *_) = config.embedding, config.stem * config.patch**2, config.widths
         self.log_snr = LogSNREmbedding(D)
@@ -84,26 +105,27 @@ class UNet(nn.Module):
         self.fold = nn.Sequential(nn.PixelUnshuffle(config.patch), nn.Conv2d(folded, first, 1))
         self.down, self.shrink = nn.ModuleList(), nn.ModuleList()
         self.merge, self.up, self.grow = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        words = [conditioner.width if level in config.reads else None for level in range(len(config.widths))]
         for i, (width, blocks, attention) in enumerate(zip(config.widths, config.blocks, config.attention)):
-            self.down.append(nn.ModuleList(Stage(width, D, attention) for _ in range(blocks)))
+            self.down.append(nn.ModuleList(Stage(width, D, attention, words[i]) for _ in range(blocks)))
             self.merge.append(nn.ModuleList(nn.Conv2d(2 * width, width, 1) for _ in range(blocks)))
-            self.up.append(nn.ModuleList(Stage(width, D, attention) for _ in range(blocks)))
+            self.up.append(nn.ModuleList(Stage(width, D, attention, words[i]) for _ in range(blocks)))
             if i > 0:
                 self.shrink.append(Downsample(config.widths[i - 1], width))
                 self.grow.append(Upsample(width, config.widths[i - 1]))
-        self.middle = nn.ModuleList([Stage(config.widths[-1], D, True), Stage(config.widths[-1], D, False)])
+        self.middle = nn.ModuleList(Stage(config.widths[-1], D, attention, words[-1]) for attention in (True, False))
         self.unfold = nn.Sequential(nn.GroupNorm(GROUPS, first), nn.SiLU(), nn.Conv2d(first, folded, 1), nn.PixelShuffle(config.patch))
         self.head = nn.Sequential(nn.Conv2d(2 * config.stem, config.stem, 3, padding=1), nn.SiLU(),
                                   zeroed(nn.Conv2d(config.stem, config.channels, 3, padding=1)))
 
-    def embed(self, log_snr: Tensor, cond=None, keep: Tensor | None = None) -> Tensor:
-        """What every block is told, as one vector (B, D). log_snr, cond, keep: as in `forward`."""
+    def embed(self, log_snr: Tensor, cond=None, keep: Tensor | None = None) -> Told:
+        """What every block is told. log_snr, cond, keep: as in `forward`."""
         if self.conditioner is None:
             if cond is not None:
                 raise ValueError("cond is given, but this network was built without a conditioner: leave cond out")
-            return F.silu(self.log_snr(log_snr))             # (B, D)
-        wish = self.conditioner(cond, len(log_snr), keep)    # (B, conditioner.width)
-        return F.silu(self.log_snr(log_snr) + self.condition(wish.vector))  # (B, D)
+            return Told(F.silu(self.log_snr(log_snr)))
+        wish = self.conditioner(cond, len(log_snr), keep)
+        return Told(F.silu(self.log_snr(log_snr) + self.condition(wish.vector)), wish.tokens, wish.mask)
 
     def forward(self, x: Tensor, log_snr: Tensor, cond=None, keep: Tensor | None = None) -> Tensor:
         """The network's answer y.
@@ -112,7 +134,7 @@ class UNet(nn.Module):
         conditioner takes them. Returns (B, C, H, W). Raises ValueError for another number of channels or such a size.
         """
         self._check(x)
-        told = self.embed(log_snr, cond, keep)               # (B, D)
+        told = self.embed(log_snr, cond, keep)
         thin = self.stem(x)                                  # (B, stem, H, W)
         h = self.fold(thin)                                  # (B, widths[0], H / patch, W / patch)
         seen = []
