@@ -24,7 +24,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from .checkpoints import load_training, save_checkpoint
-from .data.pets import parse_caption
+from .data.pets.asking import condition_of
 from .denoisers import Denoiser
 from .guidance import ClassifierFreeGuidance
 from .pictures import image_grid, to_image
@@ -135,7 +135,7 @@ class Record:
     def strip(self, model: Denoiser) -> Image.Image:
         """One picture a prompt, from the same noise as always."""
         prompts = self.recipe.prompts
-        cond = torch.stack([parse_caption(prompt) for prompt in prompts]).to(self.device) if prompts else None
+        cond = condition_of(prompts, model.network.conditioner) if prompts else None
         shape = (len(prompts) or STRIP_WITHOUT_PROMPTS, *self.recipe.shape)
         x = sample(ClassifierFreeGuidance(model, STRIP_GUIDANCE), shape, steps=STRIP_STEPS, sampler=DPMSolverPP2M(), cond=cond,
                    generator=CounterGenerator(self.recipe.config.seed), device=self.device)

@@ -6,6 +6,7 @@ reader who installs JupyterLab beside the book.
 
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -24,6 +25,7 @@ SETUP = (ROOT / "scripts" / "setup_cell.py").read_text(encoding="utf-8")
 CELLS = [SETUP, "import diffusion_lib as dl\ndl.figures.noise_schedules()",
          "from ipywidgets import interact\ninteract(lambda steps: print(f'{steps} steps of {1 / steps:.3f}'), steps=(1, 50));"]
 
+NOT_RUN = re.compile(r"^\[ \]:$")                             # a cell's prompt before it is asked to run
 PATIENCE = 240_000                                           # milliseconds, on a machine that is busy with other things
 expect.set_options(timeout=PATIENCE)
 
@@ -91,10 +93,23 @@ def notebook(lab, browser):
     page.route("**/*", block)
     page.goto(f"{lab}lab/tree/figure.ipynb")
     page.locator(".jp-Notebook .jp-CodeCell").nth(len(CELLS) - 1).wait_for()
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.locator('[data-command="runmenu:run-all"]').click()
+    expect(page.get_by_role("button", name="Book | Idle")).to_be_visible()
+    run_all_cells(page)
     yield page
     context.close()
+
+
+def run_all_cells(page) -> None:
+    """Run > Run All Cells, again where JupyterLab, still busy with loading, has lost the order: no cell waits or has run then."""
+    for attempt in range(5):
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.locator('[data-command="runmenu:run-all"]').click()
+        try:
+            expect(page.locator(".jp-CodeCell .jp-InputArea-prompt").first).not_to_have_text(NOT_RUN, timeout=PATIENCE / 10)
+            return
+        except AssertionError:
+            if attempt == 4:
+                raise
 
 
 def test_a_figure_answers_the_keyboard(notebook):
