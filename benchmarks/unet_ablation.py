@@ -1,9 +1,9 @@
 """What is each part of the U-Net worth? Networks that lack one part each, trained for equally long, from several seeds.
 
-    python benchmarks/unet_ablation.py --seconds 150         # all variants, 3 seeds each; goes on where it was interrupted
+    python benchmarks/unet_ablation.py --seconds 90          # all variants, 3 seeds each; goes on where it was interrupted
     python benchmarks/unet_ablation.py --table               # only prints what has been measured so far
 
-What "equally long" means stands in equal_time.py. The recipe is recipes/pets32.toml but for what a short run needs
+What "equally long" means stands in equal_time.py. The recipe is recipes/pets32-quick.toml but for what a short run needs
 (`SHORT`).
 
 Chapter 11 shows the record, diffusion_lib/records/unet_ablation.json, and what each variant drew with seed 0.
@@ -31,7 +31,7 @@ from diffusion_lib.training import TIME_BINS
 from equal_time import RECORDS, ROOT, SEED, compare, judged, learn
 
 RECORD = RECORDS / "unet_ablation.json"
-SHORT = {"batch_size": 32, "warmup": 100, "ema_decay": 0.99}  # smaller batches: more steps; a shorter memory for fewer of them
+SHORT = {"batch_size": 32, "warmup": 50, "ema_decay": 0.99}  # smaller batches: more steps; a shorter memory for fewer of them
 VALIDATION, PART, SHOWN = 1024, 128, 8
 
 
@@ -89,7 +89,7 @@ VARIANTS: dict[str, tuple[dict, Callable[[UNet], None]]] = {  # name: (changes o
     "no full-size copy": ({}, cut_thin_copy),
     "no attention": ({}, take_attention_out),
     "blind to the noise level": ({}, blindfold),
-    "half the width": ({"stem": GROUPS, "widths": (32, 64)}, lambda network: None),
+    "two thirds of the width": ({"widths": (32, 64)}, lambda network: None),
     "BatchNorm": ({}, normalise_over_the_batch),
     "no zero start": ({}, wake_zeros),
 }
@@ -118,7 +118,7 @@ def validation_loss(model: NeuralDenoiser) -> dict:
 
 def measure(name: str, seconds: float, seed: int) -> dict:
     """One run from beginning to end. Of seed 0 the first few pictures are kept."""
-    recipe = read_recipe(ROOT / "recipes" / "pets32.toml")
+    recipe = read_recipe(ROOT / "recipes" / "pets32-quick.toml")
     model = variant(name, recipe, seed)
     cost = {"parameters": count_parameters(model), "flops": count_flops(model.network.eval(), recipe.shape)}
     config = replace(recipe.config, steps=None, minutes=seconds / 60, seed=seed, checkpoint_minutes=None, **SHORT)
@@ -138,4 +138,4 @@ def keep(pictures: Tensor, name: str) -> str:
 
 
 if __name__ == "__main__":
-    compare(__doc__.splitlines()[0], RECORD, list(VARIANTS), measure, {"short": SHORT, "validation pictures": VALIDATION}, seconds=150)
+    compare(__doc__.splitlines()[0], RECORD, list(VARIANTS), measure, {"short": SHORT, "validation pictures": VALIDATION}, seconds=90)
