@@ -20,7 +20,7 @@ from .networks import attention
 from .networks.classifier import Classifier, ClassifierConfig, answers
 from .networks.unet import UNet, UNetConfig
 from .data import pets, toys
-from .data.pets import PartyPets
+from .data.pets import CaptionedPets, PartyPets, pet_vocabulary
 # layer 1: the 2x2
 from .process import EPS, FLOW, SCORE, V, X0, Coefficients, Parameterization, Prediction, coefficients, diffuse, edm
 # layer 2: the interface

@@ -25,7 +25,7 @@ from torch.utils.data import Dataset
 from .classification import classification_loss
 from .conditioning import AttributeConditioner, ClassConditioner, Conditioner
 from .data.images import PictureFolder, cifar_10, fashion_mnist
-from .data.pets import SIZES, PartyPets, parse_caption
+from .data.pets import SIZES, CaptionedPets, PartyPets, parse_caption
 from .denoisers import NeuralDenoiser
 from .losses import TimeLaw, Weighting, diffusion_loss, logit_normal_t, min_snr, stratified_t, uniform_t, unit
 from .networks.classifier import Classifier, ClassifierConfig
@@ -76,7 +76,7 @@ def pet_classifier(width: int = 48, features: int = 64, side: int = 32) -> Class
     return Classifier(ClassifierConfig(SIZES, width, features, side=side))
 
 
-DATA = {"party pets": PartyPets, "fashion-mnist": fashion_mnist, "cifar-10": cifar_10, "folder": PictureFolder}
+DATA = {"party pets": PartyPets, "captioned pets": CaptionedPets, "fashion-mnist": fashion_mnist, "cifar-10": cifar_10, "folder": PictureFolder}
 DENOISING_NETWORKS = {"unet": UNetConfig}
 CLASSIFYING_NETWORKS = {"pet classifier": pet_classifier}
 CONDITIONERS = {"attributes": attribute_conditioner, "classes": ClassConditioner}

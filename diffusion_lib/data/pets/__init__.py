@@ -3,10 +3,14 @@
     pets = PartyPets(size=32)
     picture, attributes = pets[7]                            # (3, 32, 32) in [-1, 1] and (A,) int64
     decode(attributes)                                       # [{"animal": "cat", "hat": "crown", ...}]
+    caption(attributes, grammar=GRAMMARS["te"])              # the same in Telugu; `parse_caption` reads it back
 """
 
 from .attributes import (ATTRIBUTES, HELD_OUT, NAMES, SIZES, UNSAID, decode, encode, is_held_out, sample_attributes)
-from .captions import ENGLISH, Grammar, caption, captions, parse_caption, parse_scene_caption, scene_caption
+from .captioned import CaptionedPets
+from .captions import (ENGLISH, GRAMMARS, TELUGU, Grammar, caption, captions, pet_vocabulary, scene_caption, training_caption,
+                       training_scene_caption)
 from .dataset import PartyPets
 from .drawing import draw
+from .reading import Understood, parse_caption, parse_scene_caption, understand, understand_scene
 from .scenes import draw_scene

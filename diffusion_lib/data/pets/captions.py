@@ -1,73 +1,20 @@
-"""Pets in words, and words back to pets.
+"""Pets in words, in every language that has a table.
 
-One table, a `Grammar`, holds a whole language: the words of every value, the phrases they stand in and the orders of the
-phrases. What is not said about a pet has no word, so its phrase is left out. Another language is another `Grammar`.
+`caption` says a pet in one of a language's ways. `training_caption` draws lots among all its ways, words and instructions,
+so that a network that reads captions hears of a pet as many people would speak of it.
 """
 
-import difflib
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from functools import cache
 
-import torch
 from torch import Tensor
 
-from .attributes import ATTRIBUTES, UNSAID, check_attributes, column, decode, encode
+from .attributes import UNSAID, check_attributes, column
+from .english import ENGLISH
+from .grammar import ANIMAL, Grammar, Word
+from .telugu import TELUGU
 
-Words = Mapping[str, Mapping[str, str]]
-
-
-@dataclass(frozen=True)
-class Grammar:
-    """A language.
-
-    words: attribute -> value -> how it is said.
-    anybody: what a pet is called whose animal is not said.
-    orders: the ways to say everything: each a row of phrases, and each phrase names one attribute in braces.
-    absent: attribute -> the value that is only said where everything is.
-    also: other words that are understood -> (attribute, value).
-    fillers: words that carry no value.
-    repairs: (pattern, replacement), applied to the finished caption, as for "a orange" -> "an orange".
-    scene: how two captions make one.
-    """
-
-    words: Words
-    anybody: str
-    orders: tuple[tuple[str, ...], ...]
-    absent: Mapping[str, str]
-    also: Mapping[str, tuple[str, str]]
-    fillers: frozenset[str]
-    repairs: tuple[tuple[str, str], ...]
-    scene: str
-    lexicon: Mapping[str, tuple[str, str]] = field(init=False)
-
-    def __post_init__(self):
-        said = {word: (attribute, value) for attribute, words in self.words.items() for value, word in words.items()}
-        object.__setattr__(self, "lexicon", {**said, **self.also})
-
-
-def _same(attribute: str, **but: str) -> dict[str, str]:
-    """The words that are the values' own names, but for those given."""
-    return {value: value for value in ATTRIBUTES[attribute]} | but
-
-
-ENGLISH = Grammar(
-    words={"animal": _same("animal"), "fur": _same("fur"), "pattern": _same("pattern"), "mood": _same("mood"),
-           "hat": _same("hat", none="no hat"), "accessory": _same("accessory", none="no accessory"),
-           "background": {value: f"{value} background" for value in ATTRIBUTES["background"]}},
-    anybody="pet",
-    orders=(("a", "{mood}", "{fur}", "{pattern}", "{animal}", "wearing a {hat}", "with a {accessory}", "on a {background}"),
-            ("a", "{mood}", "{pattern}", "{fur}", "{animal}", "with a {hat}", "and a {accessory}", "on a {background}"),
-            ("a", "{pattern}", "{fur}", "{animal}", "in a {hat}", "with a {accessory}", "looking {mood}", "against a {background}"),
-            ("on a {background}", "a", "{mood}", "{fur}", "{pattern}", "{animal}", "in a {hat}", "with a {accessory}")),
-    absent={"pattern": "plain", "hat": "none", "accessory": "none"},
-    also={"gray": ("fur", "grey"), "kitten": ("animal", "cat"), "puppy": ("animal", "dog"), "bunny": ("animal", "rabbit"),
-          "piglet": ("animal", "pig"), "bird": ("animal", "chick"), "gray background": ("background", "grey"),
-          "without a hat": ("hat", "none"), "stripes": ("pattern", "striped"), "spots": ("pattern", "spotted"),
-          "stripy": ("pattern", "striped"), "tired": ("mood", "sleepy")},
-    fillers=frozenset("a an the with wearing in on and against looking picture portrait of pet that is has".split()),
-    repairs=((r"\ba (?=no |glasses)", ""), (r"\ba (?=[aeiou])", "an "), (r"^((?:(?! with ).)*?) and ", r"\1 with ")),
-    scene="{left} left of {right}")
+GRAMMARS: dict[str, Grammar] = {"en": ENGLISH, "te": TELUGU}
 
 
 def caption(attributes: Tensor, order: int = 0, brief: bool = True, grammar: Grammar = ENGLISH) -> str:
@@ -75,18 +22,10 @@ def caption(attributes: Tensor, order: int = 0, brief: bool = True, grammar: Gra
 
     attributes: (A,) int64, -1 for what is not to be said; order: which phrasing, 0 to len(grammar.orders) - 1;
     brief: leave out what is not there to be seen ("no hat", "no accessory", "plain").
+    Raises ValueError for an order that the language does not have.
     """
-    if not 0 <= order < len(grammar.orders):
-        raise ValueError(f"order is {order}, but it has to lie between 0 and {len(grammar.orders) - 1}")
-    pet = decode(attributes)[0]
-    said = {name: grammar.words[name][value] for name, value in pet.items()
-            if not (brief and grammar.absent.get(name) == value)}
-    said.setdefault("animal", grammar.anybody)
-    asked = ((phrase, re.findall(r"{(\w+)}", phrase)) for phrase in grammar.orders[order])
-    text = " ".join(phrase.format(**said) for phrase, names in asked if all(name in said for name in names))
-    for pattern, replacement in grammar.repairs:
-        text = re.sub(pattern, replacement, text)
-    return text
+    _check("order", order, grammar.orders)
+    return grammar.say(_usual(check_attributes(attributes)[0].tolist(), brief, grammar), order)
 
 
 def captions(attributes: Tensor, brief: bool = True, grammar: Grammar = ENGLISH) -> list[str]:
@@ -95,55 +34,101 @@ def captions(attributes: Tensor, brief: bool = True, grammar: Grammar = ENGLISH)
     return [caption(row, number % turns, brief, grammar) for number, row in enumerate(check_attributes(attributes))]
 
 
-def parse_caption(text: str, grammar: Grammar = ENGLISH) -> Tensor:
-    """What a caption asks for: (A,) int64, -1 for what it does not say. Order and filling words do not matter.
+def scene_caption(attributes: Tensor, order: int = 0, brief: bool = True, grammar: Grammar = ENGLISH, relation: int = 0) -> str:
+    """Two pets in words; their common background is said once, with the one that is named first.
 
-    Raises ValueError that names a word nobody taught us, or an attribute that is said twice.
+    attributes: (2, A) int64, left pet first. order: the phrasing of both pets, 0 to len(grammar.orders) - 1; in a language
+    whose animals take endings, the nearest one that ends with the animal. brief: as in `caption`. relation: how it is said
+    where they are, 0 to len(grammar.scenes) - 1. Raises ValueError for an order or relation that the language does not have.
     """
-    words = re.findall(r"[^\W_]+", text.lower())
-    longest = max(phrase.count(" ") + 1 for phrase in grammar.lexicon)
-    pet: dict[str, str] = {}
-    while words:
-        phrases = (" ".join(words[:n]) for n in range(min(longest, len(words)), 0, -1))
-        phrase = next((phrase for phrase in phrases if phrase in grammar.lexicon), None)
-        if phrase is None:
-            if words[0] not in grammar.fillers:
-                raise ValueError(_unknown(words[0], grammar))
-            words = words[1:]
-            continue
-        attribute, value = grammar.lexicon[phrase]
-        if pet.get(attribute, value) != value:
-            raise ValueError(f"the caption says two things about the {attribute}: {pet[attribute]!r} and {value!r}; say one")
-        pet[attribute] = value
-        words = words[phrase.count(" ") + 1:]
-    return encode(pet)[0]
+    _check("order", order, grammar.orders)
+    _check("relation", relation, grammar.scenes)
+    order = grammar.closed[order % len(grammar.closed)]
+    return _scene(check_attributes(attributes).tolist(), relation, grammar, "",
+                  lambda row, form: grammar.say(_usual(row, brief, grammar), order, form))
 
 
-def _unknown(word: str, grammar: Grammar) -> str:
-    """What to answer to a word that is not in the language."""
-    near = [phrase for phrase in grammar.lexicon if word in phrase.split()]
-    near = near or difflib.get_close_matches(word, grammar.lexicon, n=3)
-    if near:
-        return f"the word {word!r} is not known here; did you mean: {', '.join(near)}?"
-    return (f"the word {word!r} is not known here; animals are: {', '.join(grammar.words['animal'].values())}; "
-            f"hats are: {', '.join(grammar.words['hat'].values())}")
+def training_caption(attributes: Tensor | Sequence[int], key: int, grammar: Grammar = ENGLISH) -> str:
+    """One pet in words drawn by lot: phrasing, order of adjectives, synonyms, words as loose as "a hat", and in half of them an instruction.
+
+    attributes: (A,), -1 for what is not to be said; they are not checked. key: a whole number, which alone decides the lots.
+    What is not there to be seen ("no hat") is said in half of the captions.
+    """
+    row = attributes.tolist() if isinstance(attributes, Tensor) else attributes
+    lots = Lots(key)
+    if lots.draw(2):
+        return grammar.say(_drawn(row, lots, grammar), lots.draw(len(grammar.orders)), turn=lots.turn())
+    before, form, behind = lots.pick(grammar.frames)
+    return before + grammar.say(_drawn(row, lots, grammar), lots.pick(grammar.closed), form, lots.turn()) + behind
 
 
-def scene_caption(attributes: Tensor, order: int = 0, brief: bool = True, grammar: Grammar = ENGLISH) -> str:
-    """Two pets in words; their common background is said once. attributes: (2, A) int64, left pet first."""
-    left, right = check_attributes(attributes).clone()
-    right[column("background")] = UNSAID
-    left, right = (caption(pet, order, brief, grammar) for pet in (left, right))
-    return grammar.scene.format(left=left, right=right)
+def training_scene_caption(attributes: Tensor | Sequence[Sequence[int]], key: int, grammar: Grammar = ENGLISH) -> str:
+    """Two pets in words drawn by lot, as in `training_caption`. attributes: (2, A), left pet first."""
+    rows = attributes.tolist() if isinstance(attributes, Tensor) else attributes
+    lots = Lots(key)
+    before, form, behind = ("", "", "") if lots.draw(2) else lots.pick(grammar.frames)
+    text = _scene(rows, lots.draw(len(grammar.relations)), grammar, form,
+                  lambda row, form: grammar.say(_drawn(row, lots, grammar), lots.pick(grammar.closed), form, lots.turn()))
+    return before + text + behind
 
 
-def parse_scene_caption(text: str, grammar: Grammar = ENGLISH) -> Tensor:
-    """What a scene's caption asks for: (2, A) int64. Raises ValueError where it does not name two pets."""
-    link = grammar.scene.format(left="", right="")
-    parts = text.lower().split(link)
-    if len(parts) != 2:
-        raise ValueError(f"the caption is {text!r}, but a scene needs two pets joined by {link.strip()!r}")
-    pets = torch.stack([parse_caption(part, grammar) for part in parts])
-    background = column("background")
-    pets[:, background] = pets[:, background].max()          # said of one, it holds for both
-    return pets
+@cache
+def pet_vocabulary() -> tuple[str, ...]:
+    """Every word that a caption, a scene's caption or an instruction may hold in any language, each once, in a fixed order."""
+    return tuple(dict.fromkeys(word for grammar in GRAMMARS.values() for word in grammar.vocabulary))
+
+
+class Lots:
+    """Small random choices that a key alone decides: a few plain integer operations each, for there are millions of captions.
+
+    (A linear congruential generator with the constants of Knuth's MMIX, of whose 64 bits the upper ones are used.)
+    """
+
+    def __init__(self, key: int):
+        self.state = (key * 0x9E3779B97F4A7C15 + 0x2545F4914F6CDD1D) % 2**64
+        self.draw(2), self.draw(2)                           # neighbouring keys begin alike; two steps part them
+
+    def draw(self, count: int) -> int:
+        """0 to count - 1, each as likely as the others."""
+        self.state = (self.state * 6364136223846793005 + 1442695040888963407) % 2**64
+        return (self.state >> 33) % count
+
+    def pick(self, things: Sequence):
+        """One of them, each as likely as the others."""
+        return things[self.draw(len(things))]
+
+    def turn(self) -> int:
+        """How far things that may swap are turned round: not at all in three captions of four."""
+        return max(self.draw(12) - 8, 0)
+
+
+def _usual(row: Sequence[int], brief: bool, grammar: Grammar) -> list[Word | None]:
+    """The usual word for everything that is to be said."""
+    said = [None if value == UNSAID or brief and value == absent else words[value]
+            for value, words, absent in zip(row, grammar.usual, grammar.absences)]
+    said[ANIMAL] = said[ANIMAL] or grammar.anybody[0]
+    return said
+
+
+def _drawn(row: Sequence[int], lots: Lots, grammar: Grammar) -> list[Word | None]:
+    """A word drawn by lot for everything that is to be said."""
+    brief = lots.draw(2)
+    said = [None if value == UNSAID or brief and value == absent else lots.pick(words[value])
+            for value, words, absent in zip(row, grammar.choices, grammar.absences)]
+    said[ANIMAL] = said[ANIMAL] or lots.pick(grammar.anybody)
+    return said
+
+
+def _scene(rows: Sequence[Sequence[int]], relation: int, grammar: Grammar, form: str, say) -> str:
+    """Two pets and how they stand. say(row, form) says one of them; whose form the relation leaves open stands in `form`."""
+    pets = dict(zip(("left", "right"), map(list, rows)))
+    pieces = grammar.relations[relation]
+    second = [piece[0] for piece in pieces if not isinstance(piece, str)][1]
+    pets[second][column("background")] = UNSAID
+    spoken = [piece if isinstance(piece, str) else say(pets[piece[0]], piece[1] or form) for piece in pieces]
+    return grammar.repaired("".join(spoken))
+
+
+def _check(name: str, number: int, rows: Sequence) -> None:
+    if not 0 <= number < len(rows):
+        raise ValueError(f"{name} is {number}, but it has to lie between 0 and {len(rows) - 1}")

@@ -1,0 +1,52 @@
+"""PartyPets with words instead of attributes: what a network that reads learns from."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ...random import bits
+from ...words import Vocabulary
+from .captions import GRAMMARS, pet_vocabulary, training_caption, training_scene_caption
+from .dataset import PartyPets
+
+WORDS = 0x776F7264                                           # the stream of numbers that words are drawn from
+
+
+class CaptionedPets(Dataset):
+    """The pictures of `PartyPets`, each with a caption in numbers.
+
+    size, split, scene, unsaid, seed: as in `PartyPets`; picture i is the same. What is hidden there is not said here.
+    languages: keys of `GRAMMARS`, drawn evenly. length: of a caption, in words; a longer one loses its end.
+
+    `pets[i]` is (picture (3, size, size), numbers (length,) int64 of `pet_vocabulary()`, see `Vocabulary.encode`); the index and
+    the seed decide language and wording. Raises ValueError for an unknown language, and as `PartyPets`.
+    """
+
+    def __init__(self, size: int = 32, split: str = "train", languages: tuple[str, ...] = ("en", "te"), length: int = 32,
+                 scene: bool = False, unsaid: float = 0.0, seed: int = 0):
+        unknown = [name for name in languages if name not in GRAMMARS]
+        if unknown or not languages:
+            raise ValueError(f"languages is {languages!r}, but it has to name some of: {', '.join(GRAMMARS)}")
+        self.pets = PartyPets(size, split, scene, unsaid, seed)
+        self.languages, self.vocabulary = tuple(languages), Vocabulary(pet_vocabulary(), length)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+        """A whole batch in one go; torch's DataLoader calls this."""
+        return list(zip(*self.batch(indices)))
+
+    def batch(self, indices: Sequence[int] | Tensor, device=None) -> tuple[Tensor, Tensor]:
+        """The pictures (B, 3, size, size) and the numbers of their captions (B, length) at `indices`, drawn on `device`."""
+        pictures, attributes = self.pets.batch(indices, device)
+        return pictures, self.vocabulary.encode(self.texts(indices, attributes)).to(pictures.device)
+
+    def texts(self, indices: Sequence[int] | Tensor, attributes: Tensor | None = None) -> list[str]:
+        """The captions at `indices`. attributes: of the pets there, where they are known already."""
+        attributes = self.pets.batch(indices)[1] if attributes is None else attributes
+        say = training_scene_caption if self.pets.scene else training_caption
+        keys = bits(bits(self.pets.seed, torch.tensor(WORDS)), torch.as_tensor(indices, dtype=torch.int64).flatten().cpu()).tolist()
+        return [say(row, key >> 8, GRAMMARS[self.languages[key % 256 % len(self.languages)]]) for row, key in zip(attributes.tolist(), keys)]
