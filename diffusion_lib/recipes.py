@@ -23,9 +23,9 @@ import torch
 from torch.utils.data import Dataset
 
 from .classification import classification_loss
-from .conditioning import AttributeConditioner, ClassConditioner, Conditioner
+from .conditioning import AttributeConditioner, ClassConditioner, Conditioner, TextConditioner
 from .data.images import PictureFolder, cifar_10, fashion_mnist
-from .data.pets import SIZES, CaptionedPets, PartyPets, parse_caption
+from .data.pets import SIZES, CaptionedPets, PartyPets, pet_vocabulary, understand
 from .denoisers import NeuralDenoiser
 from .losses import TimeLaw, Weighting, diffusion_loss, logit_normal_t, min_snr, stratified_t, uniform_t, unit
 from .networks.classifier import Classifier, ClassifierConfig
@@ -66,6 +66,11 @@ def attribute_conditioner(width: int = 256) -> AttributeConditioner:
     return AttributeConditioner(SIZES, width)
 
 
+def text_conditioner(width: int = 128, layers: int = 2, length: int = 32) -> TextConditioner:
+    """For prompts about PartyPets, in every language that has a grammar. length: of the longest prompt, in words."""
+    return TextConditioner(pet_vocabulary(length), width, layers)
+
+
 def min_snr_weight(gamma: float = 5.0) -> Callable[[Parameterization], Weighting]:
     """`min_snr`, which also has to know what the network predicts."""
     return partial(min_snr, gamma)
@@ -79,7 +84,7 @@ def pet_classifier(width: int = 48, features: int = 64, side: int = 32) -> Class
 DATA = {"party pets": PartyPets, "captioned pets": CaptionedPets, "fashion-mnist": fashion_mnist, "cifar-10": cifar_10, "folder": PictureFolder}
 DENOISING_NETWORKS = {"unet": UNetConfig}
 CLASSIFYING_NETWORKS = {"pet classifier": pet_classifier}
-CONDITIONERS = {"attributes": attribute_conditioner, "classes": ClassConditioner}
+CONDITIONERS = {"attributes": attribute_conditioner, "text": text_conditioner, "classes": ClassConditioner}
 SCHEDULES = {"cosine": CosineSchedule, "linear beta": LinearBetaSchedule, "rectified flow": RectifiedFlowSchedule, "edm": EDMSchedule}
 TIMES = {"uniform": lambda: uniform_t, "stratified": lambda: stratified_t, "logit-normal": logit_normal_t}
 WEIGHTS = {"unit": lambda: lambda parameterization: unit, "min-snr": min_snr_weight}
@@ -179,12 +184,14 @@ def _classifier(sections: Mapping[str, Any]) -> tuple[Classifier, Loss]:
 
 
 def _prompts(section: Mapping[str, Any], model: NeuralDenoiser | Classifier) -> tuple[str, ...]:
-    if not isinstance(model, NeuralDenoiser) or not isinstance(model.network.conditioner, AttributeConditioner):
-        raise RecipeError("[strip] prompts are about pets, but this recipe has no [conditioner] name = \"attributes\"")
+    conditioner = getattr(getattr(model, "network", None), "conditioner", None)
+    if not isinstance(conditioner, (AttributeConditioner, TextConditioner)):
+        raise RecipeError("[strip] prompts are about pets, but this recipe has no [conditioner] name = \"attributes\" or \"text\"")
     prompts = called("[strip]", Strip, section).prompts
     for prompt in prompts:
         with _blamed_on(f"[strip] prompts holds {prompt!r}, but"):
-            parse_caption(prompt)
+            if notices := understand(prompt).notices:
+                raise ValueError(notices[0])
     return prompts
 
 

@@ -7,7 +7,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ...random import bits
-from ...words import Vocabulary
 from .captions import GRAMMARS, pet_vocabulary, training_caption, training_scene_caption
 from .dataset import PartyPets
 
@@ -30,7 +29,7 @@ class CaptionedPets(Dataset):
         if unknown or not languages:
             raise ValueError(f"languages is {languages!r}, but it has to name some of: {', '.join(GRAMMARS)}")
         self.pets = PartyPets(size, split, scene, unsaid, seed)
-        self.languages, self.vocabulary = tuple(languages), Vocabulary(pet_vocabulary(), length)
+        self.languages, self.vocabulary = tuple(languages), pet_vocabulary(length)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         return self.__getitems__([index])[0]

@@ -9,6 +9,7 @@ from functools import cache
 
 from torch import Tensor
 
+from ...words import Vocabulary
 from .attributes import UNSAID, check_attributes, column
 from .english import ENGLISH
 from .grammar import ANIMAL, Grammar, Word
@@ -73,9 +74,12 @@ def training_scene_caption(attributes: Tensor | Sequence[Sequence[int]], key: in
 
 
 @cache
-def pet_vocabulary() -> tuple[str, ...]:
-    """Every word that a caption, a scene's caption or an instruction may hold in any language, each once, in a fixed order."""
-    return tuple(dict.fromkeys(word for grammar in GRAMMARS.values() for word in grammar.vocabulary))
+def pet_vocabulary(length: int = 32) -> Vocabulary:
+    """Every word that a caption, a scene's caption or an instruction may hold in any language, each once, in a fixed order.
+
+    length: of the longest text, in words: 32 are enough for a pet, 64 for a scene.
+    """
+    return Vocabulary(tuple(dict.fromkeys(word for grammar in GRAMMARS.values() for word in grammar.vocabulary)), length)
 
 
 class Lots:
