@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ...conditioning import Conditioner, TextConditioner
-from .captions import parse_caption
+from .reading import parse_caption
 
 
 def condition_of(texts: Sequence[str], conditioner: Conditioner) -> Tensor | list[str]:
