@@ -7,7 +7,9 @@
 from ._walks import Walk, record_ancestral, record_guesses, record_walks
 from .flow_of_time import cat_photo, flow_of_time
 from .from_static import from_static
+from .guidance_dial import guidance_dial
 from .inside_the_unet import inside_the_unet, record_features
 from .noise_schedules import noise_schedules
 from .step_by_step import step_by_step
 from .training_run import Unmeasured, training_run
+from .word_highlighter import record_highlights, word_highlighter

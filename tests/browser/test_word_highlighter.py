@@ -1,0 +1,204 @@
+"""The figure word_highlighter: maps, walks and ends are what the shipped network gives, computed here once more and by hand."""
+
+import json
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+import diffusion_lib as dl
+from conftest import figure_data
+from diffusion_lib.networks.attention import CrossAttention
+from reading import SCHEDULE, canvas, ddim_walk, guesses_of, levels_apart, number, on_screen, set_time, static
+
+DATA = "word_highlighter"
+PROBED = (1, 3)                                              # words that are left out here, by their place
+
+
+class Walked(NamedTuple):
+    """states: (N + 1, 3, H, H). shares: block -> (N, heads, places, tokens). without: place of a word -> the end without it."""
+
+    states: Tensor
+    shares: dict[str, Tensor]
+    without: dict[int, Tensor]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return dl.zoo.load("pets32-text")
+
+
+@pytest.fixture(scope="module")
+def walked(model) -> dict[str, Walked]:
+    """The walks of both languages, with shares from the inputs of every block, written out."""
+    return {prompt["language"]: _walk(model, prompt) for prompt in figure_data(DATA)["prompts"]}
+
+
+def _walk(model, prompt: dict) -> Walked:
+    words, found = prompt["words"], {}
+
+    def by_hand(name: str):
+        def hook(block: CrossAttention, given: tuple, _) -> None:
+            x, said, mask = (one[:1] for one in given)       # row 0: the whole prompt, with its condition
+            q = block.q(block.norm(x).flatten(2).transpose(1, 2)).unflatten(2, (block.attend.heads, -1))
+            k = block.kv(said).chunk(2, 2)[0].unflatten(2, (block.attend.heads, -1))
+            scores = torch.einsum("bphd,bwhd->bhpw", q, k) / q.shape[3] ** 0.5
+            found.setdefault(name, []).append(scores.masked_fill(~mask[:, None, None], -torch.inf).softmax(3)[0])
+        return hook
+
+    handles = [part.register_forward_hook(by_hand(name)) for name, part in model.named_modules() if isinstance(part, CrossAttention)]
+    texts = [" ".join(words), *(" ".join(words[:k] + words[k + 1:]) for k in PROBED)]
+    guided = dl.ClassifierFreeGuidance(model, 2.0).under(SCHEDULE)
+    x = (static(prompt["seed"], 32) * SCHEDULE.sigma(1.0).float())[None].repeat(len(texts), 1, 1, 1)
+    *states, last = dl.trajectory(guided, x, dl.uniform_times(prompt["steps"]), dl.DDIM(), texts)
+    for handle in handles:
+        handle.remove()
+    shares = {name.removeprefix("network."): torch.stack(rows) for name, rows in found.items()}
+    return Walked(torch.stack([s.x[0] for s in (*states, last)]), shares, {k: last.x[1 + i] for i, k in enumerate(PROBED)})
+
+
+@pytest.fixture
+def highlighter(open_figure):
+    return open_figure(DATA)[1]
+
+
+def choose(figure, token: int) -> None:
+    figure.locator(".live-word input").nth(token).check(force=True)
+
+
+def view(figure, v: int) -> None:
+    figure.get_by_label("which of its looks").select_option(str(v))
+
+
+def at_step(figure, k: int) -> None:
+    """Step k of the walk, 0 the first: the slider's right end."""
+    set_time(figure, figure_data(DATA)["prompts"][0]["steps"] - 1 - k)
+
+
+def expected_maps(shares: dict[str, Tensor], v: int) -> Tensor:
+    """View v as (N, tokens, h, h): the two averages, then the heads of the last block of each size."""
+    by_size = {places: [one for one in shares.values() if one.shape[2] == places] for places in (256, 64)}
+    views = [torch.stack([one.mean(1) for one in own]).mean(0) for own in by_size.values()]
+    views += [own[-1][:, head] for own in by_size.values() for head in range(own[-1].shape[1])]
+    side = round(views[v].shape[1] ** 0.5)
+    return views[v].transpose(1, 2).unflatten(2, (side, side))
+
+
+def painted_over(guess: Tensor, share: Tensor, marker: list[float]) -> Tensor:
+    """The guess in grey under the pen, as the figure says it is drawn."""
+    ink = 0.85 * torch.nn.functional.interpolate(share[None, None], guess.shape[1:], mode="nearest")[0, 0]
+    return (1 - ink) * 0.6 * guess.clamp(-1, 1).mean(0) + ink * torch.tensor(marker)[:, None, None]
+
+
+def test_maps_are_what_the_blocks_compute(highlighter, walked):
+    data = figure_data(DATA)
+    prompt, shares = data["prompts"][0], walked[data["prompts"][0]["language"]].shares
+    guesses, tokens = guesses_of(prompt), 1 + len(prompt["words"])
+    assert highlighter.locator(".live-word").count() == tokens
+    for v in range(len(prompt["views"])):
+        view(highlighter, v)
+        maps = expected_maps(shares, v)
+        for k, token in ((0, 0), (len(guesses) // 2, tokens - 1), (len(guesses) - 1, 2), (1, 4)):
+            at_step(highlighter, k)
+            choose(highlighter, token)
+            expected = painted_over(guesses[k], maps[k, token] / maps[:, token].max(), data["marker"])
+            assert levels_apart(canvas(highlighter, "where it looks"), on_screen(expected)) <= 3, (v, k, token)
+            printed = highlighter.locator(".live-word small").nth(token).text_content()
+            assert abs(float(printed.removesuffix(" %")) - 100 * float(maps[k, token].mean())) <= 0.51
+            text = highlighter.locator("[data-number=share]").text_content()
+            assert f"{100 * float(maps[k, token].mean()):.1f} %" in text and f"{100 * float(maps[:, token].max()):.1f} %" in text
+
+
+def test_shares_of_all_words_sum_to_one(highlighter):
+    for prompt in figure_data(DATA)["prompts"]:
+        for one in prompt["views"]:
+            assert all(abs(sum(row) - 1) < 2e-3 for row in one["means"])
+
+
+def test_the_walk_is_the_one_of_the_model(highlighter, walked):
+    prompt = figure_data(DATA)["prompts"][0]
+    guesses, states = guesses_of(prompt), walked[prompt["language"]].states
+    from_guesses = ddim_walk(prompt["seed"], prompt["stops"], guesses)
+    for k in (0, 1, len(guesses) - 1):
+        at_step(highlighter, k)
+        assert number(highlighter, "t") == prompt["stops"][k] and number(highlighter, "step") == k + 1
+        assert levels_apart(canvas(highlighter, "it is shown"), on_screen(from_guesses[k])) <= 1
+        assert levels_apart(canvas(highlighter, "it is shown"), on_screen(states[k])) <= 4           # guesses are stored in 8 bits
+        assert levels_apart(canvas(highlighter, "and believes in"), on_screen(guesses[k])) <= 1
+
+
+def test_muting_shows_what_the_same_static_becomes_without_the_word(highlighter, walked):
+    prompt = figure_data(DATA)["prompts"][0]
+    own, classifier = walked[prompt["language"]], dl.zoo.load("pets32-classifier")
+    assert not highlighter.locator(".live-ends").is_visible()
+    highlighter.get_by_role("button", name="Mute this word").click()
+    whole = own.states[-1].clamp(-1, 1)
+    for k in PROBED:
+        choose(highlighter, k + 1)
+        without = own.without[k].clamp(-1, 1)
+        assert levels_apart(canvas(highlighter, "the end, all words said"), on_screen(whole)) <= 2
+        assert levels_apart(canvas(highlighter, "the end without the word"), on_screen(without)) <= 2
+        change = ((whole - without).abs().amax(0) - 1).expand(3, -1, -1)
+        assert levels_apart(canvas(highlighter, "what that changed"), on_screen(change)) <= 3
+        text = highlighter.locator(".live-reads").text_content()
+        loudness = float((whole - without).square().mean().sqrt())
+        assert f"Without “{prompt['words'][k]}”" in text and abs(float(text.split("loudness of ")[1][:4]) - loudness) < 0.011
+        before, after = dl.pets.decode(dl.answers(classifier, torch.stack([whole, without])))
+        for name in dl.pets.NAMES:
+            assert (f"{name}: {before[name]}" in text and f"→ {after[name]}" in text) == (before[name] != after[name])
+    choose(highlighter, 0)
+    assert not highlighter.locator(".live-ends").is_visible() and highlighter.get_by_role("button", name="Mute this word").is_disabled()
+
+
+def test_the_other_language_has_its_own_words_and_looks(highlighter, walked):
+    data = figure_data(DATA)
+    prompt = data["prompts"][1]
+    assert prompt["language"] == "te"
+    highlighter.get_by_label("తెలుగు").check(force=True)
+    assert highlighter.locator(".live-word bdi").all_text_contents()[1:] == prompt["words"]
+    assert set(highlighter.locator(".live-word bdi[lang]").evaluate_all("all => all.map(one => one.lang)")) == {"te"}
+    guesses, maps = guesses_of(prompt), expected_maps(walked["te"].shares, 0)
+    at_step(highlighter, 2)
+    choose(highlighter, 1)
+    expected = painted_over(guesses[2], maps[2, 1] / maps[:, 1].max(), data["marker"])
+    assert levels_apart(canvas(highlighter, "where it looks"), on_screen(expected)) <= 3
+
+
+def test_keyboard(highlighter):
+    prompt = figure_data(DATA)["prompts"][0]
+    choose(highlighter, 1)
+    highlighter.locator(".live-word input").nth(1).focus()
+    for token in (2, 3):
+        highlighter.page.keyboard.press("ArrowRight")
+        assert f"For “{prompt['words'][token - 1]}”" in highlighter.locator("[data-number=share]").text_content()
+    slider = highlighter.get_by_label("time t", exact=True)
+    slider.focus()
+    slider.press("End")
+    assert number(highlighter, "t") == prompt["stops"][0]
+    slider.press("ArrowLeft")
+    assert number(highlighter, "t") == prompt["stops"][1] and f"t = {prompt['stops'][1]}" in slider.get_attribute("aria-valuetext")
+    mute = highlighter.get_by_role("button", name="Mute this word")
+    mute.focus()
+    mute.press("Space")
+    assert mute.get_attribute("aria-pressed") == "true" and highlighter.locator(".live-ends").is_visible()
+
+
+def test_question_is_answered_with_measured_changes(highlighter):
+    prompt = figure_data(DATA)["prompts"][0]
+    highlighter.locator(".live-bet").get_by_role("button", name=prompt["words"][1], exact=True).click()
+    text = highlighter.locator(".live-bet").text_content()
+    assert f"You said “{prompt['words'][1]}”" in text
+    numbers = [float(part.split("”")[1].strip(" ,.").split(",")[0]) for part in text.split("larger): ")[1].split("“")[1:]]
+    assert numbers == sorted(numbers, reverse=True) and len(numbers) == len(set(prompt["words"]))
+
+
+def test_size():
+    assert len(json.dumps(figure_data(DATA), ensure_ascii=False).encode()) < 500_000
+
+
+def test_fits_a_phone(open_figure):
+    page, highlighter = open_figure(DATA, viewport={"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    boxes = [highlighter.locator(".live-word").nth(k).bounding_box() for k in range(highlighter.locator(".live-word").count())]
+    assert all(box["width"] >= 40 and box["height"] >= 36 for box in boxes)
