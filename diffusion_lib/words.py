@@ -28,6 +28,28 @@ def split(text: str) -> list[str]:
 
 
 @dataclass(frozen=True)
+class Notices:
+    """How it is said in some language what was done to a text. Each is a sentence with places in braces.
+
+    repaired: {word}, {meant}. unknown: {word}; unknown_near: {word}, {near}. more_unknown: {count}. too_long: {length}, {count}.
+    alone: {word}, one that is known only as a part of phrases; alone_in: {word}, {phrases}. heard: {words}; heard_nothing: none.
+    """
+
+    repaired: str = "read {word!r} as {meant!r}"
+    unknown: str = "the word {word!r} is not known here and was left out"
+    unknown_near: str = "the word {word!r} is not known here and was left out; near it: {near}"
+    more_unknown: str = "{count} more words are not known here and were left out"
+    too_long: str = "only the first {length} of {count} known words were read"
+    alone: str = "the word {word!r} alone says nothing here"
+    alone_in: str = "the word {word!r} alone says nothing here; it is known in: {phrases}"
+    heard: str = "Read: {words}"
+    heard_nothing: str = "Read: nothing, so whatever comes is drawn"
+
+
+NOTICES = Notices()
+
+
+@dataclass(frozen=True)
 class Reading:
     """What was understood of a text. words: the known ones, in their order. notices: what was repaired or left out."""
 
@@ -60,23 +82,26 @@ class Vocabulary:
         """Word -> number, from 1 on."""
         return {word: number for number, word in enumerate(self.words, start=1)}
 
-    def read(self, text: str) -> Reading:
-        """The known words of a text, with one-letter slips repaired, and a notice for every other thing that was done to it."""
+    def read(self, text: str, say: Notices = NOTICES) -> Reading:
+        """The known words of a text, with one-letter slips repaired, and a notice for each thing that was done to it.
+
+        say: how the notices are worded.
+        """
         known, notices, unknown = [], {}, {}
         for word in split(text):
             meant = word if word in self.numbers else self.repaired(word)
             if meant is None:
                 unknown[word] = None
             elif meant != word:
-                notices[f"read {word!r} as {meant!r}"] = None
+                notices[say.repaired.format(word=word, meant=meant)] = None
             known += [meant] if meant else []
         for word in list(unknown)[:NAMED]:
             near = difflib.get_close_matches(word[:40], self.words, n=3)
-            notices[f"the word {word[:40]!r} is not known here and was left out" + (f"; near it: {', '.join(near)}" if near else "")] = None
+            notices[(say.unknown_near if near else say.unknown).format(word=word[:40], near=", ".join(near))] = None
         if len(unknown) > NAMED:
-            notices[f"{len(unknown) - NAMED} more words are not known here and were left out"] = None
+            notices[say.more_unknown.format(count=len(unknown) - NAMED)] = None
         if len(known) > self.length:
-            notices[f"only the first {self.length} of {len(known)} known words were read"] = None
+            notices[say.too_long.format(length=self.length, count=len(known))] = None
         return Reading(tuple(known[:self.length]), tuple(notices))
 
     @functools.lru_cache(maxsize=1024)

@@ -82,7 +82,9 @@ def test_every_word_occurs_in_training(grammar):
     """So that a network that learned from captions has met each of them; those that only scenes need, in scenes."""
     met = {word for key in range(9000) for word in words.split(training_caption(PETS[key % len(PETS)], key, grammar))}
     missing = set(grammar.vocabulary) - met
-    of_scenes = {word for key in range(6000) for word in words.split(training_scene_caption(SCENES[key % len(SCENES)], key, grammar))}
+    strangers = SCENES.clone()
+    strangers[::4, :, NAMES.index("animal")] = UNSAID
+    of_scenes = {word for key in range(6000) for word in words.split(training_scene_caption(strangers[key % len(SCENES)], key, grammar))}
     assert missing <= of_scenes and len(missing) < 50, missing - of_scenes
 
 
@@ -177,12 +179,12 @@ def test_slips_of_one_letter_are_understood_and_said(text, pet):
 
 
 def test_unknown_words_are_left_out_and_named():
-    understood = understand("a purple cat riding a croon")
+    understood = understand("a purple cat riding a crooner")
     assert decode(understood.attributes) == [{"animal": "cat"}]
-    assert [next(word for word in ("purple", "riding", "croon") if word in notice) for notice in understood.notices] == ["riding", "croon", "purple"]
+    assert [next(word for word in ("purple", "riding", "crooner") if word in notice) for notice in understood.notices] == ["riding", "crooner", "purple"]
     assert "crown" in understood.notices[1] and "purple background" in understood.notices[2]
     with pytest.warns(UserWarning, match="'riding'"):
-        parse_caption("a cat riding a horse")
+        parse_caption("a cat riding")
 
 
 def test_one_language_can_be_asked_for():

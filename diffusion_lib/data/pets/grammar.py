@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ...words import split
+from ...words import NOTICES, Notices, split
 from .attributes import ATTRIBUTES, NAMES
 
 Word = str | Mapping[str, str]                               # a word that never changes, or form -> text; "" is the plain form
@@ -40,6 +40,7 @@ class Grammar:
     fillers: words that are passed over even inside a phrase, as "a" in "without a hat". The words of `orders`, `instructions`
         and `anybody` say nothing either, but part what stands on both sides: "black in a hat" names no black hat.
     repairs: (pattern, replacement), applied to the finished caption, as for "a orange" -> "an orange".
+    notices: how it is said what became of a prompt.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Grammar:
     fillers: frozenset[str]
     negation_follows: bool = False
     repairs: tuple[tuple[str, str], ...] = ()
+    notices: Notices = NOTICES
 
     def say(self, said: Sequence[Word | None], order: int = 0, form: str = "", turn: int = 0) -> str:
         """One caption. said: the word for each attribute, or None; the animal's stands in `form`. turn: how the parts that may

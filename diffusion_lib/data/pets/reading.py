@@ -13,7 +13,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from ...words import Vocabulary, split
+from ...words import NOTICES, Notices, Vocabulary, split
 from .attributes import ATTRIBUTES, column, encode
 from .captions import GRAMMARS
 from .grammar import HOLE, Grammar
@@ -32,29 +32,31 @@ class Understood:
     notices: tuple[str, ...]
 
 
-def understand(text: str, grammar: Grammar | None = None) -> Understood:
-    """What a caption asks for, and what became of its words. grammar: its language; None: whichever knows the words.
+def understand(text: str, grammar: Grammar | None = None, say: Notices = NOTICES) -> Understood:
+    """What a caption asks for, and what became of its words.
+
+    grammar: its language; None: whichever knows the words. say: how the notices are worded.
 
     The order of the words does not matter, instructions and filling words say nothing, one-letter slips are repaired, and
     unknown words are left out; a notice tells of each. Raises ValueError that names two phrases that contradict each other.
     """
-    reading = _vocabulary(grammar).read(text)
-    attributes, notices = _attributes(_content(reading.words, grammar), grammar)
+    reading = _vocabulary(grammar).read(text, say)
+    attributes, notices = _attributes(_content(reading.words, grammar), grammar, say)
     return Understood(attributes, reading.words, reading.notices + notices)
 
 
-def understand_scene(text: str, grammar: Grammar | None = None) -> Understood:
+def understand_scene(text: str, grammar: Grammar | None = None, say: Notices = NOTICES) -> Understood:
     """What a scene's caption asks for: `attributes` are (2, A), left pet first. Arguments and errors as in `understand`.
 
     Raises ValueError where it does not say of two pets which is on the left.
     """
-    reading = _vocabulary(grammar).read(text)
+    reading = _vocabulary(grammar).read(text, say)
     content = " ".join(_content(reading.words, grammar))
     match = next((match for pattern in _relations(grammar) if (match := pattern.fullmatch(content))), None)
     if match is None:
         examples = "; ".join(HOLE.sub("...", each.scenes[0]) for each in _grammars(grammar))
         raise ValueError(f"the caption is {text[:200]!r}, but a scene needs two pets and where they are: {examples}")
-    left, right = (_attributes(match[side].split(), grammar) for side in ("left", "right"))
+    left, right = (_attributes(match[side].split(), grammar, say) for side in ("left", "right"))
     pets = torch.stack([left[0], right[0]])
     background = column("background")
     pets[:, background] = pets[:, background].max()          # said of one, it holds for both
@@ -83,7 +85,7 @@ def _content(words: Sequence[str], grammar: Grammar | None) -> list[str]:
     return [PART if word in parting else word for word in words if word not in fillers]
 
 
-def _attributes(words: Sequence[str], grammar: Grammar | None) -> tuple[Tensor, tuple[str, ...]]:
+def _attributes(words: Sequence[str], grammar: Grammar | None, say: Notices) -> tuple[Tensor, tuple[str, ...]]:
     """The attributes that `_content` asks for, (A,), and notices about words that ask for nothing by themselves."""
     said: dict[str, tuple[str, frozenset[str]]] = {}
     lexicon, longest = _lexicon(grammar)
@@ -96,7 +98,7 @@ def _attributes(words: Sequence[str], grammar: Grammar | None) -> tuple[Tensor, 
             if words[at] in negations:
                 negated = words[at]
             elif words[at] != PART:
-                notices.append(_alone(words[at], lexicon))
+                notices.append(_alone(words[at], lexicon, say))
             at += 1
             continue
         name, values = lexicon[phrase]
@@ -113,10 +115,10 @@ def _attributes(words: Sequence[str], grammar: Grammar | None) -> tuple[Tensor, 
     return encode(pet)[0], tuple(dict.fromkeys(notices))
 
 
-def _alone(word: str, lexicon: Mapping[str, object]) -> str:
+def _alone(word: str, lexicon: Mapping[str, object], say: Notices) -> str:
     """What to answer to a word that says something only together with others."""
     phrases = [phrase for phrase in lexicon if word in phrase.split()][:5]
-    return f"the word {word!r} alone says nothing here" + (f"; it is known in: {', '.join(phrases)}" if phrases else "")
+    return (say.alone_in if phrases else say.alone).format(word=word, phrases=", ".join(phrases))
 
 
 def _grammars(grammar: Grammar | None) -> tuple[Grammar, ...]:

@@ -17,6 +17,7 @@ What was chosen, and why:
 * The joiner that is written before an ending (స్కార్ఫ్‌తో) is ignored when reading, as many phones leave it out.
 """
 
+from ...words import Notices
 from .attributes import ATTRIBUTES
 from .grammar import Grammar, Word
 
@@ -104,5 +105,11 @@ TELUGU = Grammar(
     absent={"pattern": "plain", "hat": "none", "accessory": "none"},
     negations=frozenset({"లేని", "లేకుండా"}),
     negation_follows=True,
+    notices=Notices(
+        repaired="{word!r} అనే మాటను {meant!r} అని చదివాం", unknown="{word!r} అనే మాట ఇక్కడ తెలియదు, దాన్ని వదిలేశాం",
+        unknown_near="{word!r} అనే మాట ఇక్కడ తెలియదు, దాన్ని వదిలేశాం; దానికి దగ్గరి మాటలు: {near}", more_unknown="తెలియని మాటలు ఇంకా {count} ఉన్నాయి, వాటిని వదిలేశాం",
+        too_long="తెలిసిన {count} మాటల్లో మొదటి {length} మాత్రమే చదివాం", alone="{word!r} అనే మాటకు ఒక్కదానికే ఇక్కడ అర్థం లేదు",
+        alone_in="{word!r} అనే మాటకు ఒక్కదానికే ఇక్కడ అర్థం లేదు; అది వచ్చే చోట్లు: {phrases}", heard="చదివినవి: {words}",
+        heard_nothing="చదవడానికి ఏమీ లేదు; ఏది వస్తే అది గీస్తాం"),
     fillers=frozenset("రంగు ఉన్న వున్న పెట్టుకున్న కట్టుకున్న చుట్టుకున్న వేసుకున్న ధరించిన చూస్తున్న వైపు".split()),
 )
