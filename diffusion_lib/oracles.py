@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Tensor
 
+from .conditioning import UNSAID
 from .denoisers import Denoiser
 from .process import Coefficients, Prediction, coefficients
 from .random import Generator, rand, randn
@@ -23,6 +24,8 @@ class MixtureDenoiser(Denoiser):
 
         E[x0 | x_t]  = sum_k r_k (m_k + alpha C_k S_k^-1 (x_t - alpha m_k))
         E[eps | x_t] = sum_k r_k sigma S_k^-1 (x_t - alpha m_k),           r_k = p(k | x_t)
+
+    A wish names one component, and then r is 1 there and 0 elsewhere: the same oracle is the model with a prompt and without.
 
     weights: (K,), >= 0, they are scaled to sum 1. means: (K, D). covs: (K, D, D), symmetric, positive semi-definite.
     """
@@ -53,8 +56,21 @@ class MixtureDenoiser(Denoiser):
         """log p_t(x_t), in nats. x_t: (B, D). t: () or (B,). Returns (B,)."""
         return torch.logsumexp(self._components(x_t, t)[1], dim=1)
 
+    def _meant(self, cond, keep: Tensor | None, batch: int) -> Tensor:
+        """Which components each row may come from: (B, K) bool."""
+        cond = torch.full((batch,), UNSAID) if cond is None else torch.as_tensor(cond)
+        cond, components = cond.to(self.means.device), torch.arange(len(self.means), device=self.means.device)
+        if cond.shape != (batch,) or not ((UNSAID <= cond) & (cond < len(components))).all():
+            raise ValueError(f"cond is {cond.tolist()}, but it has to name one of {len(components)} components for each of "
+                             f"the {batch} rows: 0 ... {len(components) - 1}, or {UNSAID} for any")
+        anything = cond == UNSAID if keep is None else (cond == UNSAID) | ~keep.to(cond.device)
+        return anything[:, None] | (cond[:, None] == components)
+
     def forward(self, x_t, t, cond=None, keep=None):
+        """cond: (B,) whole numbers, the component that each row is wished to come from, or -1 for any; else as in `Denoiser`.
+        Raises ValueError where there is no such component."""
         pull, log_joint, c = self._components(x_t, t)
+        log_joint = log_joint.masked_fill(~self._meant(cond, keep, len(x_t)), -torch.inf)
         r = torch.softmax(log_joint, dim=1)[..., None]                                          # (B, K, 1)
         eps = c.sigma * torch.einsum("bkd,ked->bke", pull, self.axes)                           # (B, K, D)
         x0 = self.means + c.alpha * torch.einsum("bkd,ked->bke", self.eigenvalues * pull, self.axes)

@@ -47,6 +47,43 @@ def test_tweedie(schedule):
 
 
 @by_schedule
+def test_a_wish_names_one_component(schedule):
+    """With cond = k the mixture is the Gaussian k; where nothing is said or kept, it is all of them."""
+    mixture = rings(schedule)
+    x_t = dl.diffuse(mixture.sample(25, dl.CounterGenerator(1)), float64_noise(25, 3), INSIDE, schedule)
+    everything = mixture(x_t, INSIDE)
+    covs = mixture.axes @ torch.diag_embed(mixture.eigenvalues) @ mixture.axes.mT
+    for k, (mean, cov) in enumerate(zip(mixture.means, covs)):
+        found, wanted = mixture(x_t, INSIDE, torch.full((25,), k)), dl.GaussianDenoiser(mean, cov, schedule)(x_t, INSIDE)
+        assert max_error(found.x0, wanted.x0) < 1e-10 and max_error(found.eps, wanted.eps) < 1e-10
+    cond, keep = torch.arange(25) % 3 - 1, torch.arange(25) % 2 == 0
+    found = mixture(x_t, INSIDE, cond, keep)
+    silent = (cond == -1) | ~keep
+    assert 10 < silent.sum() < 20 and max_error(found.x0[silent], everything.x0[silent]) < 1e-12
+    assert max_error(found.x0[~silent], mixture(x_t, INSIDE, cond).x0[~silent]) < 1e-12
+    assert max_error(mixture(x_t, INSIDE, torch.full((25,), -1)).x0, everything.x0) == 0
+    assert max_error(mixture(x_t, INSIDE, cond, torch.zeros(25, dtype=torch.bool)).x0, everything.x0) == 0
+
+
+def test_bayes_for_scores():
+    """score(x | c) - score(x) is the slope of log p(c | x), which torch's own densities and autograd give."""
+    mixture, t = rings(dl.CosineSchedule()), 0.4
+    x_t = dl.diffuse(mixture.sample(25, dl.CounterGenerator(1)), float64_noise(25, 3), t, mixture.schedule).requires_grad_()
+    parts = plain_mixture(mixture, t)
+    log_p = (parts.component_distribution.log_prob(x_t[:, None]) + mixture.log_weights).log_softmax(1)[:, 1]
+    slope = torch.autograd.grad(log_p.sum(), x_t)[0]
+    found = mixture(x_t, t, torch.ones(25, dtype=torch.long)).score - mixture(x_t, t).score
+    assert max_error(found, slope) < 1e-9
+
+
+@pytest.mark.parametrize("cond", [[9] * 25, [-2] * 25, [0] * 24])
+def test_a_wish_that_names_no_component(cond):
+    mixture = rings(dl.CosineSchedule())
+    with pytest.raises(ValueError, match="has to name one of"):
+        mixture(float64_noise(25, 3), 0.5, torch.tensor(cond))
+
+
+@by_schedule
 def test_posterior_mean_by_integration(schedule):
     """E[x0 | x_t] as the integral that defines it, on a fine grid of one-dimensional x0."""
     weights, means, stds = (torch.tensor(v, dtype=torch.float64) for v in ([0.2, 0.5, 0.3], [-1.0, 0.1, 0.9], [0.2, 0.1, 0.3]))

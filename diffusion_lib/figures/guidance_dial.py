@@ -1,0 +1,60 @@
+"""The dial of guidance: what a scale from 0 to 10 does to a model's pictures, and to a world in which everything is known."""
+
+from collections.abc import Mapping
+
+import traitlets
+from torch import Tensor
+
+from ._base import LiveFigure, film, module_source, present, still_row
+
+STILL = (0, 1, 3, 5, 10)                                     # scales on paper
+TOLD = ("obeyed", "found", "variety", "burnt", "hats")
+
+
+class GuidanceDial(LiveFigure):
+    """The widget behind `guidance_dial`."""
+
+    stem = "guidance_dial"
+    _esm = module_source(stem)
+    scales = traitlets.List().tag(sync=True)
+    wishes = traitlets.List().tag(sync=True)
+    models = traitlets.List().tag(sync=True)                 # each {name, label, rows, films}: a film a wish, scale after scale
+    real = traitlets.Dict().tag(sync=True)                   # the same numbers, of real pets
+    n = traitlets.Dict().tag(sync=True)
+    about = traitlets.Unicode().tag(sync=True)
+
+
+def guidance_dial(record: dict, pictures: Mapping[str, Tensor], labels: Mapping[str, str]):
+    """Turn the guidance scale: pictures of one wish, share of prompts obeyed, variety, burnt colours; and an exact world of one number.
+
+        x0 = x0(nothing) + w (x0(wish) - x0(nothing))
+
+    record: "guidance_dial", as benchmarks/guidance_dial.py writes it. pictures: a model's name -> its pictures in that record,
+    (N, 3, H, H), wish after wish, scale after scale. labels: a model's name -> how readers call it; the first is shown first.
+    The exact world (two bells, walked by Heun in 60 steps of the cosine schedule) is computed by the module itself. Returns a
+    widget, or HTML for the published book. Raises ValueError where the pictures do not fit the record.
+    """
+    shape = len(record["wishes"]), len(record["scales"]) * record["statics"]
+    for name in labels:
+        if len(pictures[name]) != shape[0] * shape[1]:
+            raise ValueError(f"there are {len(pictures[name])} pictures of {name}, but the record speaks of {shape[0]} wishes and {shape[1]} pictures of each")
+    films = {name: pictures[name].unflatten(0, shape) for name in labels}               # name -> (wishes, scales * statics, 3, H, H)
+    models = [{"name": name, "label": label, "rows": [_numbers(row) for row in record["models"][name]["rows"]],
+               "films": [film(of_wish, 1.0) for of_wish in films[name]]} for name, label in labels.items()]
+    traits = {"scales": list(record["scales"]), "wishes": list(record["wishes"]), "models": models, "n": record["n"],
+              "real": {name: record["real"][name] for name in TOLD}, "about": f"{record['sampler']}, {record['hardware']}"}
+    return present(GuidanceDial, traits, _still(record, films[next(iter(labels))][0]))
+
+
+def _numbers(row: dict) -> dict:
+    """A row of the record, with its uncertainties as bands [low, high]."""
+    bands = {"obeyed": list(row["obeyed_low_high"])} | {name: [max(0.0, row[name] - 1.96 * row[f"{name}_error"]), row[name] + 1.96 * row[f"{name}_error"]]
+                                                        for name in ("variety", "burnt")}
+    return {name: round(row[name], 4) for name in TOLD} | {"bands": {name: [round(v, 4) for v in band] for name, band in bands.items()}}
+
+
+def _still(record: dict, of_first_wish: Tensor) -> str:
+    places = [list(record["scales"]).index(scale) * record["statics"] for scale in STILL]
+    wish = record["wishes"][0]
+    return "".join(still_row([of_first_wish[place + k] for place in places], [f"w = {scale}" for scale in STILL],
+                             [f"{wish}, drawn with guidance scale {scale}" for scale in STILL]) for k in (0, 1))

@@ -1,0 +1,150 @@
+"""The checks of the chapter on guidance: right answers pass for every given number, and each anticipated slip gets its own words."""
+
+import inspect
+
+import pytest
+import torch
+
+from diffusion_lib.checks import CheckFailed, guidance
+from diffusion_lib.checks._verdict import STRICT
+
+GIVEN = {guidance.our_scale: (6.5,), guidance.scale_that_keeps: (90,)}
+
+
+@pytest.fixture(autouse=True)
+def nobody_grades(monkeypatch):
+    for name in STRICT:
+        monkeypatch.delenv(name, raising=False)
+
+
+def std(x):
+    return x.std((1, 2, 3), keepdim=True)
+
+
+KEPT = {k / 10: 100 * float(guidance._ears(k / 10, 51).std() / guidance._ears(1.0, 51).std()) for k in range(11, 40)}
+
+
+def found(keep: float) -> float:
+    """The right scale by trial in steps of 0.1, with fewer rabbits than the check takes."""
+    return min(KEPT, key=lambda scale: abs(KEPT[scale] - keep))
+
+
+SOLUTIONS = {
+    guidance.two_wishes: lambda n, f, s, w: n + w * (f - n) + w * (s - n),
+    guidance.our_scale: 7.5,
+    guidance.scale_that_keeps: 1.2,
+    guidance.classifier_in_eps: lambda e, g, s, w: e - w * s * g,
+    guidance.cooled: lambda g, s, f: f * g * std(s) / std(g) + (1 - f) * g,
+}
+CHECKS = list(SOLUTIONS)
+FUNCTION_CHECKS = [c for c in CHECKS if callable(SOLUTIONS[c])]
+each_check = pytest.mark.parametrize("check", CHECKS, ids=lambda c: c.__name__)
+
+
+def ask(check, answer):
+    return check(answer, *GIVEN.get(check, ()))
+
+
+def test_every_check_is_tested():
+    assert {c for _, c in inspect.getmembers(guidance, inspect.isfunction) if hasattr(c, "__wrapped__")} - {guidance.call} == set(CHECKS)
+
+
+@each_check
+def test_right_answers_pass(check):
+    verdict = ask(check, SOLUTIONS[check])
+    assert verdict.passed and repr(verdict).startswith("✓ Right.") and verdict.require() is verdict
+
+
+@pytest.mark.parametrize("paper", [0.5, 2, 4, 6.5])
+def test_our_scale_is_that_of_its_given_number(paper):
+    assert guidance.our_scale(paper + 1, paper).passed
+    assert not any(guidance.our_scale(other + 1, paper).passed for other in (0.5, 2, 4, 6.5) if other != paper)
+
+
+@pytest.mark.parametrize("keep", [60, 70, 80, 90])
+def test_scale_is_that_of_its_given_number(keep):
+    """Last year's number does not pass."""
+    assert guidance.scale_that_keeps(found(keep), keep).passed
+    assert not any(guidance.scale_that_keeps(found(other), keep).passed for other in (60, 70, 80, 90) if other != keep)
+
+
+@each_check
+def test_untouched_stubs_stay_calm(check):
+    for stub in (None, ..., lambda *arguments: None, lambda *arguments: ...):
+        if callable(stub) and check not in FUNCTION_CHECKS:
+            continue
+        verdict = ask(check, stub)
+        assert verdict.passed is None and "Not attempted yet" in repr(verdict)
+
+
+@each_check
+@pytest.mark.parametrize("setting", STRICT)
+def test_grading_lets_nothing_else_through(check, setting, monkeypatch):
+    monkeypatch.setenv(setting, "1")
+    assert ask(check, SOLUTIONS[check]).passed
+    for answer in (None, "nonsense"):
+        with pytest.raises(CheckFailed):
+            ask(check, answer)
+
+
+@pytest.mark.parametrize("check", FUNCTION_CHECKS, ids=lambda c: c.__name__)
+def test_odd_answers_get_words_and_no_traceback(check):
+    def raises(*arguments):
+        raise IndexError("out of luck")
+
+    for answer, words in ((7, "needs the function itself"), (raises, "IndexError: out of luck"), (lambda: 1, "TypeError")):
+        verdict = ask(check, answer)
+        assert verdict.passed is False and words in verdict.message
+    assert "needs" in ask(check, lambda *arguments: "a word").message
+
+
+SLIPS = [
+    (guidance.two_wishes, lambda n, f, s, w: 2 * n + w * (f - n) + w * (s - n), "comes in twice"),
+    (guidance.two_wishes, lambda n, f, s, w: n + w * ((f + s) / 2 - n), "counts half"),
+    (guidance.two_wishes, lambda n, f, s, w: f + w * (s - f), "from the first wish towards the second"),
+    (guidance.two_wishes, lambda n, f, s, w: s + w * (f - s), "as in a negative prompt"),
+    (guidance.two_wishes, lambda n, f, s, w: n + w * f + w * s, "without taking off"),
+    (guidance.two_wishes, lambda n, f, s, w: w * (f - n) + w * (s - n), "missing at the beginning"),
+    (guidance.two_wishes, lambda n, f, s, w: n + w * (f - n) - w * (s - n), "walk away from it"),
+    (guidance.two_wishes, lambda n, f, s, w: n + (f - n) + w * (s - n), "The first wish is not turned up"),
+    (guidance.two_wishes, lambda n, f, s, w: n + w * (f - n) + (s - n), "The second wish is not turned up"),
+    (guidance.our_scale, 6.5, "That is their number"),
+    (guidance.our_scale, 5.5, "the other way"),
+    (guidance.our_scale, 3.0, "compare the weights"),
+    (guidance.our_scale, [7.5, 7.5], "one number"),
+    (guidance.scale_that_keeps, 0.8, "has to lie above 1"),
+    (guidance.scale_that_keeps, 8.0, "less than that"),
+    (guidance.scale_that_keeps, 1.03, "more than that"),
+    (guidance.scale_that_keeps, 4.0, "sharpened density"),
+    (guidance.scale_that_keeps, 1.09, "variance is KEEP per cent"),
+    (guidance.classifier_in_eps, lambda e, g, s, w: e + w * s * g, "is taken from eps"),
+    (guidance.classifier_in_eps, lambda e, g, s, w: e - w * g, "added to the score; eps is"),
+    (guidance.classifier_in_eps, lambda e, g, s, w: e + w * g, "and the sign is wrong"),
+    (guidance.classifier_in_eps, lambda e, g, s, w: e - w * s**2 * g, "sigma squared"),
+    (guidance.classifier_in_eps, lambda e, g, s, w: e - w / s * g, "divided by sigma"),
+    (guidance.classifier_in_eps, lambda e, g, s, w: e - s * g, "w is missing"),
+    (guidance.classifier_in_eps, lambda e, g, s, w: -e / s + w * g, "guided score"),
+    (guidance.classifier_in_eps, lambda e, g, s, w: w * (e - s * g), "turned eps itself up"),
+    (guidance.cooled, lambda g, s, f: f * g * std(g) / std(s) + (1 - f) * g, "ratio is turned round"),
+    (guidance.cooled, lambda g, s, f: f * g * s.std() / g.std() + (1 - f) * g, "whole batch"),
+    (guidance.cooled, lambda g, s, f: f * g * s.std((2, 3), keepdim=True) / g.std((2, 3), keepdim=True) + (1 - f) * g, "for each channel"),
+    (guidance.cooled, lambda g, s, f: f * g * std(s) / std(g) + (1 - f) * s, "mixed with the guess for the wish"),
+    (guidance.cooled, lambda g, s, f: (1 - f) * g * std(s) / std(g) + f * g, "the other way round"),
+    (guidance.cooled, lambda g, s, f: g * std(s) / std(g), "cooled guess alone"),
+    (guidance.cooled, lambda g, s, f: f * g * (std(s) / std(g)) ** 2 + (1 - f) * g, "used the variance"),
+]
+
+
+@pytest.mark.parametrize("check, answer, words", SLIPS, ids=[f"{c.__name__}-{w}" for c, _, w in SLIPS])
+def test_slips_are_called_by_name(check, answer, words):
+    verdict = ask(check, answer)
+    assert verdict.passed is False and words in verdict.message, repr(verdict)
+
+
+def test_every_slip_message_is_reached():
+    """No message is dead: each has a test above whose words stand in it, and in no other of that check."""
+    for check in CHECKS:
+        words = [w for c, _, w in SLIPS if c is check]
+        said = [ask(check, answer).message for c, answer, _ in SLIPS if c is check]
+        assert len(set(said)) == len(said), "two slips get the same words"
+        assert all(sum(w in message for message in said) == 1 for w in words)
