@@ -27,10 +27,10 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+from scripts.quiet import refuse_when_busy  # noqa: E402
 from scripts.tidy_notebooks import RECORDS, main as tidy_all  # noqa: E402
 
 CORES = 2
-BUSY = 0.5  # processors that others may keep busy before a measurement is worth nothing
 
 
 def measure(path: Path) -> dict:
@@ -97,9 +97,7 @@ def refuse_where_it_would_mislead(anyway: bool) -> None:
         if len(os.sched_getaffinity(0)) < CORES:
             raise SystemExit(f"Here are fewer than {CORES} cores.")
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])  # kernels inherit it
-    others = psutil.cpu_percent(interval=2) / 100 * os.cpu_count()
-    if others > BUSY and not anyway:
-        raise SystemExit(f"Other programs keep {others:.1f} processors busy, so times would be too long. Wait, or say --anyway.")
+    refuse_when_busy(anyway)
 
 
 def main(arguments: list[str]) -> None:

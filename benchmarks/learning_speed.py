@@ -1,0 +1,266 @@
+"""Which library learns fastest? The same pictures, wishes, processor minutes, parameters and judge for all.
+
+    python benchmarks/learning_speed.py --search             # which of its settings suits each library best; once, first
+    python benchmarks/learning_speed.py                      # 30 CPU minutes each, 3 seeds; goes on where it was interrupted
+    python benchmarks/learning_speed.py --minutes 6 --only ours
+    python benchmarks/learning_speed.py --table              # only prints what has been measured so far
+
+README.md says what was given to whom, and why. Chapter 12 shows the record, diffusion_lib/records/learning_speed.json.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import fmean, stdev
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from peers import OURS, SETTINGS, module_of  # noqa: E402
+from scripts.quiet import refuse_when_busy  # noqa: E402
+
+ENVIRONMENTS, RUNS = ROOT / "benchmarks" / ".peers", ROOT / "runs" / "learning_speed"
+RECORD = ROOT / "diffusion_lib" / "records" / "learning_speed.json"
+TORCH = "torch==2.13.0"
+MOMENTS = (1, 2, 3, 4, 6, 10, 15, 20, 25, 30, 40, 50, 60)  # CPU minutes at which a run is judged, and at its end
+ALIKE, WITHIN = 0.10, 5                                      # parameters may differ by this share; ours may take a fifth of the time
+SEARCH = {"seed": 100, "judging": {"pictures": 32, "own": 8}}
+QUALITIES = {"seen": +1, "held_out": +1, "frechet": -1}      # and which way is better
+
+
+# The environments ----------------------------------------------------------------------------------------------------
+
+def python_of(library: str) -> Path:
+    """The interpreter in which a library is installed; ours is this one."""
+    return Path(sys.executable) if library == OURS else ENVIRONMENTS / module_of(library) / "bin" / "python"
+
+
+def install(library: str) -> None:
+    """Make a library's environment, once. torch is borrowed from this one: the same for all."""
+    folder, done = ENVIRONMENTS / module_of(library), ENVIRONMENTS / module_of(library) / "installed"
+    if library == OURS or done.is_file():
+        return
+    print(f"== {library} into {folder.relative_to(ROOT)} (once)", flush=True)
+    venv.create(folder, with_pip=True)
+    borrowed, site = ENVIRONMENTS / "torch", Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
+    borrowed.mkdir(exist_ok=True)
+    for item in Path(sysconfig.get_path("purelib")).iterdir():
+        if item.name.startswith(("torch-", "nvidia", "triton")) or item.name in ("torch", "torchgen", "functorch"):
+            if not (borrowed / item.name).exists():
+                (borrowed / item.name).symlink_to(item)
+    (site / "borrowed.pth").write_text(f"{borrowed}\n")
+    (folder / "constraints.txt").write_text(f"{TORCH}\n")    # without it pip fetches another torch, with gigabytes of CUDA
+    pip = [python_of(library), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--no-deps", "torchvision==0.28.0"], check=True)
+    subprocess.run([*pip, "--constraint", folder / "constraints.txt", *SETTINGS[library]["requirements"],
+                    "numpy", "pillow", "safetensors", "tqdm"], check=True)
+    done.touch()
+
+
+# Runs ----------------------------------------------------------------------------------------------------------------
+
+def moments(minutes: float) -> list[float]:
+    """When a run of so many minutes is judged."""
+    return [moment for moment in MOMENTS if moment < minutes] + [minutes]
+
+
+def lines(library: str, choice: str, minutes: float, seed: int, at: list[float], judging: dict) -> Iterator[dict]:
+    """What the learner of one run says, while it runs."""
+    folder = RUNS / f"{module_of(library)}-{''.join(filter(str.isalpha, choice))}-{minutes:g}-{seed}"
+    command = [python_of(library), "-m", "peers.learner", library, "--choice", choice, "--minutes", str(minutes), "--seed", str(seed),
+               "--at", *map(str, at), "--folder", folder, "--judging", json.dumps(judging)]
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    with subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as process:
+        for line in process.stdout:
+            if line.startswith("{"):
+                yield json.loads(line)
+    if process.returncode:
+        raise SystemExit(f"{library} stopped with {process.returncode}; the same command goes on where it was")
+    for line in (folder / "points.jsonl").read_text(encoding="utf-8").splitlines():
+        yield {"point": json.loads(line)}                    # those of an interrupted run too
+
+
+def run(library: str, choice: str, minutes: float, seed: int, others: float, record: Path) -> None:
+    """One run; each of its points is in the record as soon as it is judged."""
+    row = {"library": library, "choice": choice, "minutes": minutes, "seed": seed, "others": round(others, 2), "points": []}
+    if any(key_of(one) == key_of(row) and [point["minute"] for point in one["points"]] == moments(minutes) for one in read(record)["runs"]):
+        return
+    for said in lines(library, choice, minutes, seed, moments(minutes), {}):
+        row |= said.get("head", {})
+        row["points"] = with_point(row["points"], said["point"]) if "point" in said else row["points"]
+        check_alike(row, read(record)["runs"])
+        change(record, lambda whole: {**whole, "runs": with_run(whole["runs"], row)})
+        if "point" in said:
+            print(f"{library:<28}seed {seed}  {one_line(said['point'])}", flush=True)
+
+
+def search(libraries: list[str], minutes: float, record: Path) -> None:
+    """Try every choice of every library for a few minutes, with a seed of its own."""
+    for library in libraries:
+        for choice in SETTINGS[library]["choices"]:
+            if not any((row["library"], row["choice"], row["minutes"]) == (library, choice, minutes) for row in read(record)["search"]):
+                last = [said["point"] for said in lines(library, choice, minutes, SEARCH["seed"], [minutes], SEARCH["judging"]) if "point" in said][-1]
+                row = {"library": library, "choice": choice, "minutes": minutes} | {key: last[key] for key in ("pictures", "loss", "guess", "seen")}
+                change(record, lambda whole: {**whole, "search": [*whole["search"], row]})
+                print(json.dumps(row), flush=True)
+
+
+def chosen(library: str, tried: list[dict]) -> str:
+    """The choice whose guesses came out best when all were tried longest; without a search, the documented one."""
+    own = [row for row in tried if row["library"] == library]
+    longest = [row for row in own if row["minutes"] == max(one["minutes"] for one in own)]
+    return min(longest, key=lambda row: row["guess"])["choice"] if own else next(iter(SETTINGS[library]["choices"]))
+
+
+# The record ----------------------------------------------------------------------------------------------------------
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"search": [], "runs": []}
+
+
+def key_of(row: dict) -> tuple:
+    return list(SETTINGS).index(row["library"]), row["choice"], row["minutes"], row["seed"]
+
+
+def with_run(runs: list[dict], row: dict) -> list[dict]:
+    """The runs with this one among them, in the place of an earlier state of it; points that it lacks are kept."""
+    before = next((one for one in runs if key_of(one) == key_of(row)), {"points": []})
+    points = row["points"]
+    for point in before["points"]:
+        points = points if any(one["minute"] == point["minute"] for one in points) else with_point(points, point)
+    return sorted([one for one in runs if key_of(one) != key_of(row)] + [{**row, "points": points}], key=key_of)
+
+
+def with_point(points: list[dict], point: dict) -> list[dict]:
+    """The points with this one, in order of time."""
+    return sorted([one for one in points if one["minute"] != point["minute"]] + [point], key=lambda one: one["minute"])
+
+
+def check_alike(row: dict, runs: list[dict]) -> None:
+    """Raises ValueError unless a run may be compared with ours: parameters, judge and number type."""
+    for one in runs:
+        theirs, own = (one, row) if row["library"] == OURS else (row, one)
+        if own["library"] != OURS or not ("parameters" in theirs and "parameters" in own):
+            continue
+        if abs(theirs["parameters"] / own["parameters"] - 1) > ALIKE:
+            raise ValueError(f"{theirs['library']} has {theirs['parameters']:,} parameters, but ours has {own['parameters']:,}: more than {ALIKE:.0%} apart")
+        for name in ("judging", "dtype"):
+            if theirs[name] != own[name]:
+                raise ValueError(f"{name} of {theirs['library']} is {theirs[name]}, but that of ours is {own[name]}")
+
+
+def change(path: Path, how) -> None:
+    """Change the record, whoever else is writing."""
+    with Path(__file__).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        path.write_text(as_text(how(read(path))), encoding="utf-8")
+
+
+def as_text(record: dict) -> str:
+    """JSON with a line for each run's head and for each point."""
+    def of(row: dict) -> str:
+        head = json.dumps({name: value for name, value in row.items() if name != "points"})
+        return head[:-1] + ', "points": [' + ",".join(f"\n   {json.dumps(point)}" for point in row["points"]) + "]}"
+
+    tried = ",\n".join(f"  {json.dumps(row)}" for row in record["search"])
+    return (f'{{"made by": "benchmarks/learning_speed.py",\n "search": [\n{tried}\n ],\n "runs": [\n' + ",\n".join(f"  {of(row)}" for row in record["runs"]) + "\n ]}\n")
+
+
+# What it says --------------------------------------------------------------------------------------------------------
+
+def means(runs: list[dict], library: str, minutes: float, quality: str) -> dict[float, float]:
+    """The mean over the seeds of one library's runs of this length, at each minute that all of them have reached."""
+    own = [{point["minute"]: point[quality] for point in one["points"]} for one in runs if (one["library"], one["minutes"]) == (library, minutes)]
+    reached = set.intersection(*map(set, own)) if own else set()
+    return {minute: fmean(one[minute] for one in own) for minute in sorted(reached)}
+
+
+def lengths(runs: list[dict], library: str) -> list[float]:
+    return sorted({one["minutes"] for one in runs if one["library"] == library})
+
+
+def goal(runs: list[dict], minutes: float, quality: str) -> dict | None:
+    """After how many minutes ours is as good as the best other library after `minutes`; None where that was not measured.
+
+    Of ours, runs of every planned length count, each at the minutes at which it was judged, without anything in between.
+    """
+    better = QUALITIES[quality]
+    ends = {library: means(runs, library, minutes, quality).get(minutes) for library in SETTINGS if library != OURS}
+    ends = {library: value for library, value in ends.items() if value is not None}
+    if not ends or not lengths(runs, OURS):
+        return None
+    best = max(ends, key=lambda library: better * ends[library])
+    reached = [minute for length in lengths(runs, OURS) for minute, value in means(runs, OURS, length, quality).items()
+               if better * value >= better * ends[best]]
+    return {"quality": quality, "minutes": minutes, "best": best, "value": ends[best], "ours after": min(reached, default=None),
+            "met": bool(reached) and min(reached) <= minutes / WITHIN}
+
+
+def one_line(point: dict) -> str:
+    return (f"minute {point['minute']:g}: {point['pictures']:,} pictures, seen {point['seen']:.1%}, held out {point['held_out']:.1%}, "
+            f"Fréchet {point['frechet']:.2f}, guess {point['guess']:.4f}")
+
+
+def table(record: dict) -> str:
+    """A line for each library and length: the end of its runs, mean and spread over seeds; where the time went; the goal."""
+    out = [f"{'library':<28}{'settings':<24}{'minutes':>8}{'seeds':>6}{'pictures':>10}{'M param.':>9}{'MFLOP':>7}{'seen':>15}{'held out':>15}"
+           f"{'Fréchet':>15}{'own sampler':>12}{'  time for: data, network, optimizer, averaging'}"]
+    for library in SETTINGS:
+        for minutes in lengths(record["runs"], library):
+            own = [one for one in record["runs"] if (one["library"], one["minutes"]) == (library, minutes) and one["points"]]
+            last = [one["points"][-1] for one in own]
+            if last:
+                unfinished = "" if all(point["minute"] == minutes for point in last) else " (so far)"
+                sampled = [point["own"]["seen"] for point in last if "own" in point]
+                parts = ", ".join(f"{fmean(point['parts'][name] for point in last):.0%}" for name in ("data", "network", "optimizer", "averaging"))
+                out.append(f"{library:<28}{own[0]['choice']:<24}{minutes:>8g}{len(own):>6}{fmean(point['pictures'] for point in last):>10,.0f}"
+                           f"{own[0]['parameters'] / 1e6:>9.2f}{own[0]['flops'] / 1e6:>7.0f}{spread([p['seen'] for p in last], 3):>15}"
+                           f"{spread([p['held_out'] for p in last], 3):>15}{spread([p['frechet'] for p in last], 2):>15}"
+                           f"{f'{fmean(sampled):.3f}' if sampled else '-':>12}  {parts}{unfinished}")
+    if record["search"]:
+        out += ["", "tried: " + "; ".join(f"{row['library']}, {row['choice']}: guess {row['guess']:.4f} after {row['minutes']:g} min" for row in record["search"])]
+    for minutes in sorted({minutes for library in SETTINGS if library != OURS for minutes in lengths(record["runs"], library)}):
+        for found in filter(None, (goal(record["runs"], minutes, quality) for quality in QUALITIES)):
+            after = f"after {found['ours after']:g}" if found["ours after"] is not None else "not yet"
+            out.append(f"{found['quality']}: the best other library, {found['best']}, has {found['value']:.3f} after {minutes:g} minutes; ours {after}"
+                       f" (goal: {minutes / WITHIN:g}; {'met' if found['met'] else 'not met'})")
+    return "\n".join(out)
+
+
+def spread(values: list[float], digits: int) -> str:
+    return f"{fmean(values):.{digits}f}" + (f" ± {stdev(values):.{digits}f}" if len(values) > 1 else "")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=30.0, help="CPU minutes of a run")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--only", nargs="+", choices=list(SETTINGS), default=list(SETTINGS), metavar="LIBRARY")
+    parser.add_argument("--search", action="store_true", help="try every choice of settings for --minutes (3 where none are given)")
+    parser.add_argument("--record", type=Path, default=RECORD)
+    parser.add_argument("--table", action="store_true", help="print the record and stop")
+    parser.add_argument("--anyway", action="store_true", help="although other programs are running")
+    options = parser.parse_args()
+    if not options.table:
+        for library in options.only:
+            install(library)
+        others = refuse_when_busy(options.anyway)
+        if options.search:
+            search([library for library in options.only if library != OURS], 3.0 if options.minutes == 30.0 else options.minutes, options.record)
+        else:
+            for seed in options.seeds:                       # seeds outside, so that an interrupted bench has all libraries
+                for library in options.only:
+                    run(library, chosen(library, read(options.record)["search"]), options.minutes, seed, others, options.record)
+    print(table(read(options.record)))
+
+
+if __name__ == "__main__":
+    main()
