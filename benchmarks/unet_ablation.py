@@ -1,6 +1,6 @@
 """What is each part of the U-Net worth? Networks that lack one part each, trained for equally long, from several seeds.
 
-    python benchmarks/unet_ablation.py --seconds 75          # all variants, 3 seeds each; goes on where it was interrupted
+    python benchmarks/unet_ablation.py --seconds 60          # all variants, 3 seeds each; goes on where it was interrupted
     python benchmarks/unet_ablation.py --table               # only prints what has been measured so far
 
 What "equally long" means stands in equal_time.py. The recipe is recipes/pets32-quick.toml but for what a short run needs
@@ -138,4 +138,4 @@ def keep(pictures: Tensor, name: str) -> str:
 
 
 if __name__ == "__main__":
-    compare(__doc__.splitlines()[0], RECORD, list(VARIANTS), measure, {"short": SHORT, "validation pictures": VALIDATION}, seconds=75)
+    compare(__doc__.splitlines()[0], RECORD, list(VARIANTS), measure, {"short": SHORT, "validation pictures": VALIDATION}, seconds=60)
