@@ -91,7 +91,7 @@ def lines(library: str, choice: str, minutes: float, seed: int, at: list[float],
 def run(library: str, choice: str, minutes: float, seed: int, others: float, record: Path) -> None:
     """One run; each of its points is in the record as soon as it is judged."""
     row = {"library": library, "choice": choice, "minutes": minutes, "seed": seed, "others": round(others, 2), "points": []}
-    if any(key_of(one) == key_of(row) and [point["minute"] for point in one["points"]] == moments(minutes) for one in read(record)["runs"]):
+    if any(key_of(one) == key_of(row) and len(one["points"]) == len(moments(minutes)) for one in read(record)["runs"]):
         return
     for said in lines(library, choice, minutes, seed, moments(minutes), {}):
         row |= said.get("head", {})
@@ -106,11 +106,14 @@ def search(libraries: list[str], minutes: float, record: Path) -> None:
     """Try every choice of every library for a few minutes, with a seed of its own."""
     for library in libraries:
         for choice in SETTINGS[library]["choices"]:
-            if not any((row["library"], row["choice"], row["minutes"]) == (library, choice, minutes) for row in read(record)["search"]):
-                last = [said["point"] for said in lines(library, choice, minutes, SEARCH["seed"], [minutes], SEARCH["judging"]) if "point" in said][-1]
-                row = {"library": library, "choice": choice, "minutes": minutes} | {key: last[key] for key in ("pictures", "loss", "guess", "seen")}
-                change(record, lambda whole: {**whole, "search": [*whole["search"], row]})
-                print(json.dumps(row), flush=True)
+            row = {"library": library, "choice": choice, "minutes": minutes}
+            if any(row.items() <= one.items() for one in read(record)["search"]):
+                continue
+            said = lines(library, choice, minutes, SEARCH["seed"], [minutes], SEARCH["judging"])
+            last = [one["point"] for one in said if "point" in one][-1]
+            row |= {key: last[key] for key in ("pictures", "loss", "guess", "seen")}
+            change(record, lambda whole: {**whole, "search": [*whole["search"], row]})
+            print(json.dumps(row), flush=True)
 
 
 def chosen(library: str, tried: list[dict]) -> str:
@@ -151,7 +154,8 @@ def check_alike(row: dict, runs: list[dict]) -> None:
         if own["library"] != OURS or not ("parameters" in theirs and "parameters" in own):
             continue
         if abs(theirs["parameters"] / own["parameters"] - 1) > ALIKE:
-            raise ValueError(f"{theirs['library']} has {theirs['parameters']:,} parameters, but ours has {own['parameters']:,}: more than {ALIKE:.0%} apart")
+            raise ValueError(f"{theirs['library']} has {theirs['parameters']:,} parameters, but ours has {own['parameters']:,}: "
+                             f"more than {ALIKE:.0%} apart")
         for name in ("judging", "dtype"):
             if theirs[name] != own[name]:
                 raise ValueError(f"{name} of {theirs['library']} is {theirs[name]}, but that of ours is {own[name]}")
@@ -171,16 +175,21 @@ def as_text(record: dict) -> str:
         return head[:-1] + ', "points": [' + ",".join(f"\n   {json.dumps(point)}" for point in row["points"]) + "]}"
 
     tried = ",\n".join(f"  {json.dumps(row)}" for row in record["search"])
-    return (f'{{"made by": "benchmarks/learning_speed.py",\n "search": [\n{tried}\n ],\n "runs": [\n' + ",\n".join(f"  {of(row)}" for row in record["runs"]) + "\n ]}\n")
+    runs = ",\n".join(f"  {of(row)}" for row in record["runs"])
+    return f'{{"made by": "benchmarks/learning_speed.py",\n "search": [\n{tried}\n ],\n "runs": [\n{runs}\n ]}}\n'
 
 
 # What it says --------------------------------------------------------------------------------------------------------
 
 def means(runs: list[dict], library: str, minutes: float, quality: str) -> dict[float, float]:
     """The mean over the seeds of one library's runs of this length, at each minute that all of them have reached."""
-    own = [{point["minute"]: point[quality] for point in one["points"]} for one in runs if (one["library"], one["minutes"]) == (library, minutes)]
+    own = [{point["minute"]: point[quality] for point in one["points"]} for one in runs_of(runs, library, minutes)]
     reached = set.intersection(*map(set, own)) if own else set()
     return {minute: fmean(one[minute] for one in own) for minute in sorted(reached)}
+
+
+def runs_of(runs: list[dict], library: str, minutes: float) -> list[dict]:
+    return [one for one in runs if (one["library"], one["minutes"]) == (library, minutes)]
 
 
 def lengths(runs: list[dict], library: str) -> list[float]:
@@ -211,28 +220,32 @@ def one_line(point: dict) -> str:
 
 def table(record: dict) -> str:
     """A line for each library and length: the end of its runs, mean and spread over seeds; where the time went; the goal."""
-    out = [f"{'library':<28}{'settings':<24}{'minutes':>8}{'seeds':>6}{'pictures':>10}{'M param.':>9}{'MFLOP':>7}{'seen':>15}{'held out':>15}"
-           f"{'Fréchet':>15}{'own sampler':>12}{'  time for: data, network, optimizer, averaging'}"]
+    out = [f"{'library':<28}{'settings':<22}{'minutes':>8}{'seeds':>6}{'pictures':>10}{'M param.':>9}{'MFLOP':>7}{'seen':>15}{'held out':>15}"
+           f"{'Fréchet':>15}{'own sampler':>12}  time for: data, network, optimizer, averaging"]
     for library in SETTINGS:
         for minutes in lengths(record["runs"], library):
-            own = [one for one in record["runs"] if (one["library"], one["minutes"]) == (library, minutes) and one["points"]]
-            last = [one["points"][-1] for one in own]
-            if last:
-                unfinished = "" if all(point["minute"] == minutes for point in last) else " (so far)"
-                sampled = [point["own"]["seen"] for point in last if "own" in point]
-                parts = ", ".join(f"{fmean(point['parts'][name] for point in last):.0%}" for name in ("data", "network", "optimizer", "averaging"))
-                out.append(f"{library:<28}{own[0]['choice']:<24}{minutes:>8g}{len(own):>6}{fmean(point['pictures'] for point in last):>10,.0f}"
-                           f"{own[0]['parameters'] / 1e6:>9.2f}{own[0]['flops'] / 1e6:>7.0f}{spread([p['seen'] for p in last], 3):>15}"
-                           f"{spread([p['held_out'] for p in last], 3):>15}{spread([p['frechet'] for p in last], 2):>15}"
-                           f"{f'{fmean(sampled):.3f}' if sampled else '-':>12}  {parts}{unfinished}")
+            own = [one for one in runs_of(record["runs"], library, minutes) if one["points"]]
+            out += [line_of(own)] if own else []
     if record["search"]:
-        out += ["", "tried: " + "; ".join(f"{row['library']}, {row['choice']}: guess {row['guess']:.4f} after {row['minutes']:g} min" for row in record["search"])]
-    for minutes in sorted({minutes for library in SETTINGS if library != OURS for minutes in lengths(record["runs"], library)}):
+        out += ["", "tried:"] + [f"  {row['library']}, {row['choice']}, {row['minutes']:g} min: guess {row['guess']:.4f}" for row in record["search"]]
+    theirs = {minutes for library in SETTINGS if library != OURS for minutes in lengths(record["runs"], library)}
+    for minutes in sorted(theirs):
         for found in filter(None, (goal(record["runs"], minutes, quality) for quality in QUALITIES)):
-            after = f"after {found['ours after']:g}" if found["ours after"] is not None else "not yet"
-            out.append(f"{found['quality']}: the best other library, {found['best']}, has {found['value']:.3f} after {minutes:g} minutes; ours {after}"
-                       f" (goal: {minutes / WITHIN:g}; {'met' if found['met'] else 'not met'})")
+            after = "not yet" if found["ours after"] is None else f"after {found['ours after']:g}"
+            out.append(f"{found['quality']}: the best other library, {found['best']}, has {found['value']:.3f} after {minutes:g} minutes; "
+                       f"ours {after} (goal: {minutes / WITHIN:g}; {'met' if found['met'] else 'not met'})")
     return "\n".join(out)
+
+
+def line_of(own: list[dict]) -> str:
+    """What the table says of one library's runs of one length."""
+    last, one = [run["points"][-1] for run in own], own[0]
+    values = [spread([point[quality] for point in last], digits) for quality, digits in zip(QUALITIES, (3, 3, 2))]
+    sampled = [point["own"]["seen"] for point in last if "own" in point]
+    parts = ", ".join(f"{fmean(point['parts'][name] for point in last):.0%}" for name in ("data", "network", "optimizer", "averaging"))
+    return (f"{one['library']:<28}{one['choice']:<22}{one['minutes']:>8g}{len(own):>6}{fmean(point['pictures'] for point in last):>10,.0f}"
+            f"{one['parameters'] / 1e6:>9.2f}{one['flops'] / 1e6:>7.0f}" + "".join(f"{value:>15}" for value in values) +
+            f"{f'{fmean(sampled):.3f}' if sampled else '-':>12}  {parts}{'' if last[0]['minute'] == one['minutes'] else ' (so far)'}")
 
 
 def spread(values: list[float], digits: int) -> str:

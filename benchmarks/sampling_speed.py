@@ -164,7 +164,8 @@ def overhead(batch: int) -> dict:
             begun = time.process_time()
             one()
             best[one] = min(best[one], time.process_time() - begun)
-    return {"batch": batch, "ms a call": 1e3 * best[bare] / STEPS, "ms a step": 1e3 * best[walk] / STEPS, "overhead": best[walk] / best[bare] - 1}
+    call, step = 1e3 * best[bare] / STEPS, 1e3 * best[walk] / STEPS
+    return {"batch": batch, "ms a call": call, "ms a step": step, "overhead": step / call - 1}
 
 
 # The command ---------------------------------------------------------------------------------------------------------
@@ -187,11 +188,13 @@ def table(record: dict) -> str:
         for name in SAMPLERS:
             own = {row["budget"]: row[quality] for row in record["rows"] if row["sampler"] == name}
             if own:
-                out.append(f"{name:<36}" + "".join(f"{own[budget]:>8.{3 if quality == 'found' else 2}f}" if budget in own else f"{'-':>8}" for budget in budgets))
+                digits = 3 if quality == "found" else 2
+                out.append(f"{name:<36}" + "".join(f"{own[budget]:>8.{digits}f}" if budget in own else f"{'-':>8}" for budget in budgets))
     if "frechet_floor" in record:
         out.append(f"{'as many fresh real pictures':<36}{record['frechet_floor']:>8.2f}")
     for row in record["loop"]:
-        out.append(f"\nbatch {row['batch']}: {row['ms a call']:.2f} ms a network call, {row['ms a step']:.2f} ms a step of the walk: {row['overhead']:+.1%}")
+        out.append(f"batch {row['batch']}: {row['ms a call']:.2f} ms a network call, {row['ms a step']:.2f} ms a step of the walk: "
+                   f"{row['overhead']:+.1%}")
     return "\n".join(out)
 
 
@@ -210,7 +213,8 @@ def main() -> None:
         if read(options.record).get("n", options.n) != options.n:
             raise SystemExit(f"{options.record} holds rows of {read(options.record)['n']} pictures each: give the same --n, or another --record")
         others = refuse_when_busy(options.anyway)
-        head = {"made by": f"benchmarks/sampling_speed.py --n {options.n}", "model": MODEL, "n": options.n, "guidance": GUIDANCE, "torch": torch.__version__}
+        head = {"made by": f"benchmarks/sampling_speed.py --n {options.n}", "model": MODEL, "n": options.n, "guidance": GUIDANCE,
+                "torch": torch.__version__}
         loop = [overhead(batch) for batch in BATCHES]
         write(options.record, {**read(options.record), **head, "others": round(others, 2), "loop": loop})
         if not options.overhead:

@@ -1,0 +1,250 @@
+"""The comparisons with other libraries: their arithmetic, and that nobody is given less than the others. No peer is needed."""
+
+import json
+import re
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+import learning_speed as speed  # noqa: E402
+from peers import OURS, SETTINGS  # noqa: E402
+from peers.common import AttributeSum, Pupil, Steps, Stopwatch, View, agrees, silenced, told  # noqa: E402
+from scripts import quiet  # noqa: E402
+
+from diffusion_lib.conditioning import UNSAID  # noqa: E402
+from diffusion_lib.data.pets import SIZES  # noqa: E402
+from diffusion_lib.denoisers import NeuralDenoiser  # noqa: E402
+from diffusion_lib.process import EPS  # noqa: E402
+from diffusion_lib.recipes import read_recipe  # noqa: E402
+from diffusion_lib.schedules import LinearBetaSchedule  # noqa: E402
+
+
+def point(minute, seen=0.5, held_out=0.4, frechet=9.0):
+    return {"minute": minute, "steps": 1, "pictures": int(100 * minute), "loss": 0.1, "seen": seen, "held_out": held_out,
+            "frechet": frechet, "guess": 0.1, "parts": {"data": 0.1, "optimizer": 0.1, "averaging": 0.0, "network": 0.8}}
+
+
+def a_run(library, minutes, seed, *points, **more):
+    return {"library": library, "choice": "one", "minutes": minutes, "seed": seed, "points": list(points), "parameters": 1000,
+            "flops": 10**6, "judging": {"pictures": 8}, "dtype": "bfloat16", **more}
+
+
+# Fairness ------------------------------------------------------------------------------------------------------------
+
+def test_peers_are_pinned_and_never_dependencies_of_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = {re.split(r"[<>=\[ ;]", line)[0].lower() for line in project["dependencies"]}
+    for library, given in SETTINGS.items():
+        assert all("==" in requirement for requirement in given["requirements"])
+        assert library not in needed
+        assert library == OURS or next(iter(given["choices"])) == "as documented"
+
+
+def test_all_learn_from_the_pictures_and_with_the_silence_of_our_recipe(tmp_path):
+    from peers.common import SILENT, SIZE, Desk
+    recipe = read_recipe(ROOT / "recipes" / "pets32-quick.toml")
+    assert (SIZE, SILENT) == (recipe.shape[-1], recipe.loss.keywords["cond_dropout"])
+    ours, theirs = recipe.dataset.__getitems__([5, 6, 70]), Desk(tmp_path).pets.__getitems__([5, 6, 70])
+    for (picture, wish), (same, same_wish) in zip(ours, theirs):
+        assert torch.equal(picture, same) and torch.equal(wish, same_wish)
+
+
+def test_a_run_with_other_parameters_judge_or_numbers_is_refused():
+    ours = a_run(OURS, 6, 0)
+    speed.check_alike(a_run("azula", 6, 0, parameters=1099), [ours])
+    for change in ({"parameters": 1101}, {"parameters": 899}, {"judging": {"pictures": 9}}, {"dtype": "float32"}):
+        word = next(iter(change))
+        with pytest.raises(ValueError, match=word):
+            speed.check_alike(a_run("azula", 6, 0, **change), [ours])
+        with pytest.raises(ValueError, match=word):          # whichever of the two was run first
+            speed.check_alike(ours, [a_run("azula", 6, 0, **change)])
+
+
+def test_nothing_is_told_of_one_pet_in_ten():
+    torch.manual_seed(0)
+    cond = torch.zeros(20_000, len(SIZES), dtype=torch.long)
+    share = float((told(cond) == UNSAID).all(1).float().mean())
+    assert abs(share - 0.1) < 4 * (0.1 * 0.9 / 20_000) ** 0.5
+    assert (silenced(None, None, 3) == UNSAID).all()
+    assert silenced(cond[:2], torch.tensor([True, False]), 2).tolist() == [[0] * len(SIZES), [UNSAID] * len(SIZES)]
+
+
+def test_a_wish_is_the_sum_of_its_attributes():
+    wish = AttributeSum(4)
+    row, other = torch.zeros(1, len(SIZES), dtype=torch.long), torch.zeros(1, len(SIZES), dtype=torch.long)
+    other[0, 2] = SIZES[2] - 1
+    first = wish.unsaid[2] + 1                               # row 0 of each attribute is "unsaid"
+    difference = wish.table.weight[first + SIZES[2] - 1] - wish.table.weight[first]
+    torch.testing.assert_close(wish(other)[0] - wish(row)[0], difference)
+    torch.testing.assert_close(wish(silenced(None, None, 1))[0], wish.table.weight[wish.unsaid].sum(0))
+
+
+# The wrapping --------------------------------------------------------------------------------------------------------
+
+BAR = torch.cumprod(1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), 0)
+
+
+def test_between_two_numbered_steps_lies_the_straight_line():
+    clock = Steps(BAR)
+    numbers = torch.tensor([0, 1, 17, 500, 999])
+    torch.testing.assert_close(clock(clock.log_snr[numbers]), numbers.float())
+    half = (clock.log_snr[40] + clock.log_snr[41]) / 2
+    torch.testing.assert_close(clock(half[None]), torch.tensor([40.5]))
+    assert clock(torch.tensor([50.0, -50.0])).tolist() == [0.0, 999.0]           # beyond the library's own ends
+
+
+class Fading(torch.nn.Module):
+    """A library's network: what it answers depends on picture and step number."""
+
+    def __init__(self, late: int):
+        super().__init__()
+        self.clock, self.late = Steps(BAR), late
+
+    def predict(self, x, steps):
+        return x * (1 + steps.view(-1, 1, 1, 1) / 250)
+
+    def forward(self, x, log_snr, cond=None, keep=None):
+        return self.predict(x, self.clock(log_snr) + self.late)
+
+
+class Foreign(Pupil):
+    def view(self, model, x0, eps, share, cond):
+        steps = torch.full((len(x0),), int(1000 * share))
+        bar = BAR[steps].float().view(-1, 1, 1, 1)
+        return View(self.clock.log_snr[steps], model.network.predict(bar.sqrt() * x0 + (1 - bar).sqrt() * eps, steps))
+
+    clock, teach, averaged, keeps, draws = Steps(BAR), None, None, None, None
+
+
+def test_a_wrapping_that_asks_at_another_step_is_found_out(tmp_path):
+    pupil = Foreign({}, 0, 1.0, None)
+    assert agrees(pupil, NeuralDenoiser(Fading(late=0), LinearBetaSchedule(), EPS)) < 1e-3
+    assert agrees(pupil, NeuralDenoiser(Fading(late=10), LinearBetaSchedule(), EPS)) > 0.02
+
+
+# The clock -----------------------------------------------------------------------------------------------------------
+
+def test_the_clock_stands_still_while_a_run_is_judged(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "process_time", lambda: now[0])
+    watch = Stopwatch()
+    now[0] += 3
+    with watch.paused():
+        now[0] += 50
+    now[0] += 2
+    assert watch() == 5
+    with watch.part("optimizer"):
+        now[0] += 1
+        with watch.part("optimizer"):                        # Muon calls AdamW: counted once
+            now[0] += 1
+    watch.timed("data", lambda: now.__setitem__(0, now[0] + 4))()
+    assert watch.parts == {"data": 4, "optimizer": 2, "averaging": 0} and watch() == 11
+    watch.set(60.0)
+    assert watch() == 60
+
+
+def test_on_a_busy_machine_nothing_is_measured(monkeypatch, capsys):
+    monkeypatch.setattr(quiet.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(psutil, "cpu_percent", lambda interval: 45.0)
+    with pytest.raises(SystemExit, match="0.9 processors busy"):
+        quiet.refuse_when_busy(anyway=False)
+    assert quiet.refuse_when_busy(anyway=True) == 0.9 and "0.9 processors busy" in capsys.readouterr().err
+    monkeypatch.setattr(psutil, "cpu_percent", lambda interval: 20.0)
+    assert quiet.refuse_when_busy(anyway=False) == 0.4
+
+
+# The record ----------------------------------------------------------------------------------------------------------
+
+def test_runs_are_judged_at_their_end_whatever_their_length():
+    assert speed.moments(3) == [1, 2, 3] and speed.moments(2.5) == [1, 2, 2.5] and speed.moments(30)[-1] == 30
+
+
+def test_a_run_that_went_on_keeps_its_earlier_points(tmp_path):
+    file = tmp_path / "record.json"
+    for row in (a_run("azula", 6, 1), a_run("azula", 6, 0, point(1, seen=0.1), point(2)), a_run(OURS, 6, 0, point(1)),
+                a_run("azula", 6, 0, point(2, seen=0.9), point(4))):
+        speed.change(file, lambda whole: {**whole, "runs": speed.with_run(whole["runs"], row)})
+    record = json.loads(file.read_text())
+    assert [(run["library"], run["seed"]) for run in record["runs"]] == [(OURS, 0), ("azula", 0), ("azula", 1)]
+    assert [(p["minute"], p["seen"]) for p in record["runs"][1]["points"]] == [(1, 0.1), (2, 0.9), (4, 0.5)]
+    assert speed.read(tmp_path / "none.json") == {"search": [], "runs": []}
+
+
+def test_a_table_prints_from_nothing_and_from_half_of_it():
+    assert "library" in speed.table({"search": [], "runs": []})
+    runs = [a_run(OURS, 30, 0, point(1)), a_run("azula", 30, 0), a_run("diffusers", 30, 0, point(30, seen=0.25))]
+    text = speed.table({"search": [], "runs": runs})
+    assert "(so far)" in text and "0.250" in text and "azula" not in text
+
+
+def test_the_best_choice_is_that_of_the_longest_search():
+    tried = [{"library": "azula", "choice": choice, "minutes": minutes, "guess": guess}
+             for choice, minutes, guess in (("faster", 1, 0.01), ("faster", 3, 0.05), ("as documented", 3, 0.04))]
+    assert speed.chosen("azula", tried) == "as documented"
+    assert speed.chosen("diffusers", tried) == "as documented"                   # not searched
+    assert speed.chosen(OURS, tried) == "as shipped"
+
+
+# The goal ------------------------------------------------------------------------------------------------------------
+
+RUNS = [a_run("diffusers", 30, 0, point(30, seen=0.70, frechet=8.0)),
+        a_run("diffusers", 30, 1, point(30, seen=0.80, frechet=6.0)),
+        a_run("azula", 30, 0, point(30, seen=0.72, frechet=9.0)),
+        a_run(OURS, 6, 0, point(3, seen=0.70, frechet=9.0), point(6, seen=0.90, frechet=7.5)),
+        a_run(OURS, 6, 1, point(3, seen=0.70, frechet=8.0), point(6, seen=0.60, frechet=6.0)),
+        a_run(OURS, 30, 0, point(6, seen=0.60, frechet=9.0), point(10, seen=0.8, frechet=5.0))]
+
+
+def test_the_goal_asks_for_the_best_of_the_others_on_the_mean_of_the_seeds():
+    found = speed.goal(RUNS, 30, "seen")
+    assert found["best"] == "diffusers" and found["value"] == pytest.approx(0.75)
+    assert found["ours after"] == 6 and found["met"]         # the mean of 0.9 and 0.6
+    assert speed.goal(RUNS, 30, "frechet")["ours after"] == 6                    # smaller is better: 6.75 below 7
+
+
+def test_the_goal_is_missed_where_ours_needs_longer_or_never_gets_there():
+    late = [run for run in RUNS if (run["library"], run["minutes"]) != (OURS, 6)]
+    assert speed.goal(late, 30, "seen")["ours after"] == 10 and not speed.goal(late, 30, "seen")["met"]
+    never = speed.goal([a_run("smalldiffusion", 30, 0, point(30, seen=0.99)), *RUNS], 30, "seen")
+    assert never["ours after"] is None and not never["met"]
+    assert "not met" in speed.table({"search": [], "runs": late})
+
+
+def test_the_goal_is_not_judged_before_it_is_measured():
+    for runs, minutes in ((RUNS[:3], 30), (RUNS[3:], 30), (RUNS, 20)):
+        assert speed.goal(runs, minutes, "seen") is None
+
+
+# Sampling speed ------------------------------------------------------------------------------------------------------
+
+def test_equal_calls_are_fewer_steps_for_who_asks_twice():
+    diffusers = pytest.importorskip("diffusers")
+    import sampling_speed as sampling
+    assert [sampling.steps_of(calls, 2) for calls in (5, 8, 15)] == [3, 4, 8] and sampling.steps_of(8, 1) == 8
+    import diffusion_lib as dl
+    shape = dl.UNetConfig(stem=8, widths=(32,), blocks=(1,), attention=(False,), embedding=16)
+    network = dl.UNet(shape, dl.AttributeConditioner(SIZES, 16))
+    model, asked = dl.NeuralDenoiser(network.eval(), dl.RectifiedFlowSchedule(), dl.FLOW), sampling.Calls()
+    static, wishes = torch.randn(2, 3, 32, 32), torch.zeros(2, len(SIZES), dtype=torch.long)
+    for name in ("ours: Heun", "diffusers: HeunDiscrete", "ours: DPM-Solver++(2M)", "diffusers: UniPCMultistep"):
+        draw, a_step = sampling.SAMPLERS[name]
+        asked.count = 0
+        drawn = draw(model, static, wishes, sampling.steps_of(5, a_step))
+        assert asked.count == 5 and drawn.shape == static.shape
+    assert diffusers.__version__
+
+
+def test_the_table_of_samplers_prints_what_there_is():
+    import sampling_speed as sampling
+    rows = [{"sampler": "ours: DDIM", "budget": 10, "found": 0.5, "frechet": 3.25},
+            {"sampler": "ours: Heun", "budget": 5, "found": 0.125, "frechet": 7.0}]
+    text = sampling.table({"rows": rows, "loop": [{"batch": 16, "ms a call": 2.0, "ms a step": 2.02, "overhead": 0.01}]})
+    assert re.search(r"ours: DDIM +- +0\.500", text) and re.search(r"ours: Heun +7\.00 +-", text) and "+1.0%" in text
