@@ -115,6 +115,7 @@ class Vocabulary:
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Texts as numbers: (B, length) int64, a row a text, 0 after its last word. Notices are not given here: see `read`.
 
+        texts: B of them, of any length; words after the first `length` that are known are left out.
         Raises ValueError where something is no text.
         """
         rows = torch.zeros(len(texts), self.length, dtype=torch.int64)
