@@ -22,7 +22,7 @@ from diffusion_lib.judging import Protocol, judge
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE, RECORD = ROOT / "recipes" / "pets32-quick.toml", ROOT / "diffusion_lib" / "records" / "pets32_quick_judged.json"
 PROCESSES = 2
-PROTOCOL = Protocol(n=500, sweep_n=0)
+PROTOCOL = Protocol(n=500, sweep=())
 
 
 def train(seed: int) -> Path:

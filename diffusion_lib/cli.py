@@ -9,8 +9,10 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Collection, Sequence
+import tomllib
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import torch
@@ -19,16 +21,16 @@ from tqdm import tqdm
 
 from . import zoo
 from .checkpoints import read_about
-from .conditioning import AttributeConditioner
-from .data.pets import encode, parse_caption
+from .conditioning import AttributeConditioner, TextConditioner
+from .data.pets import GRAMMARS, Wish, wish_in_attributes, wish_in_words
 from .denoisers import NeuralDenoiser
 from .guidance import ClassifierFreeGuidance
-from .judging import Protocol, judge, judge_classifier
+from .judging import Protocol, Setting, judge, judge_classifier
 from .networks.classifier import Classifier
 from .pictures import enlargement, image_grid, save_gif, side_by_side, text_picture, to_image
 from .random import CounterGenerator
 from .recipes import read_recipe
-from .runs import run_recipe
+from .runs import hardware, run_recipe
 from .samplers import DPMSolverPP2M, State, static, trajectory
 from .schedules import uniform_times
 from .zoo.card import measurements, write_card
@@ -76,6 +78,14 @@ def _whole(low: int, high: int):
     return _number(int, low, high, f"a whole number from {low} to {high}")
 
 
+def _setting(text: str) -> Setting:
+    """A reader of W:STEPS and W:STEPS:N for argparse; N is 0 where it is not given."""
+    found = re.fullmatch(r"(\d{1,2}(?:\.\d+)?):([1-9]\d{0,2})(?::([1-9]\d{0,5}))?", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"is {text!r}, but it has to be W:STEPS or W:STEPS:N, such as 2:8 or 2:8:2000")
+    return Setting(float(found[1]), int(found[2]), int(found[3] or 0))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="diffusion-lib", description="Train, use and judge small diffusion models.", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
@@ -95,17 +105,24 @@ def _parser() -> argparse.ArgumentParser:
 
     sample = commands.add_parser("sample", parents=[walk], help="draw pictures",
                                  description="Draw pictures with DPM-Solver++(2M): one question to the model a step.")
-    sample.add_argument("prompt", metavar="PROMPT", nargs="?", help='for example "a cat wearing a crown"; without: whatever comes')
+    sample.add_argument("prompt", metavar="PROMPT", nargs="?", help='for example "a cat wearing a crown", or the same in Telugu; without: whatever comes')
     sample.add_argument("--attributes", metavar="NAME=VALUE", nargs="+", default=[], help="for example animal=cat hat=top-hat")
-    sample.add_argument("--count", metavar="N", type=_whole(1, 400), default=16, help="how many pictures (default: 16)")
+    sample.add_argument("--lang", metavar="LANG", choices=tuple(GRAMMARS),
+                        help=f"the language of --attributes and of what is said about the prompt: {', '.join(GRAMMARS)} (default: the prompt's)")
+    sample.add_argument("--count", metavar="N", type=_whole(1, 400), help="how many pictures (default: 16; 1 if only the terminal shows it)")
     sample.add_argument("--out", metavar="FILE", type=Path, help="FILE.png: the pictures; FILE.gif: the walk, and beside it the model's guess")
     sample.add_argument("--ascii", action="store_true", help="draw the walk of the first picture in the terminal")
     sample.set_defaults(run=run_sample)
 
     evaluate = commands.add_parser("evaluate", parents=[walk], help="measure how good a model is")
     evaluate.add_argument("--n", metavar="N", type=_whole(5, 100_000), default=Protocol.n, help=f"pictures a question (default: {Protocol.n})")
-    evaluate.add_argument("--sweep-n", metavar="N", type=_whole(0, 100_000), default=Protocol.sweep_n,
-                          help=f"pictures a row of the sweep over guidance and steps; 0 leaves it out (default: {Protocol.sweep_n})")
+    evaluate.add_argument("--sweep", metavar="W:STEPS[:N]", type=_setting, nargs="+",
+                          default=[row._replace(n=0) for row in Protocol.sweep],
+                          help="other settings at which obedience is measured, with N pictures a question, such as 1:30 2:8:2000")
+    evaluate.add_argument("--sweep-n", metavar="N", type=_whole(0, 100_000), default=100,
+                          help="pictures a question for each of them that names no number; 0 leaves those out (default: 100)")
+    evaluate.add_argument("--training-n", metavar="N", type=_whole(1, 10_000_000), default=Protocol.training_n,
+                          help=f"pictures that were trained on, to be looked at for copies (default: {Protocol.training_n})")
     evaluate.add_argument("--classifier", metavar="MODEL", default="pets32-classifier", help="who judges (default: pets32-classifier)")
     evaluate.add_argument("--json", action="store_true", help="print JSON, and nothing else")
     evaluate.add_argument("--card", action="store_true", help="write the results and the model's card beside its file")
@@ -148,10 +165,17 @@ def run_sample(options: argparse.Namespace) -> None:
     denoiser = _loaded(options.model)
     if not isinstance(denoiser, NeuralDenoiser):
         raise UsageError(f"MODEL is {options.model!r}, a {type(denoiser).__name__}, but it has to be one that draws pictures")
+    options.count = options.count or (16 if out is not None else 1)
+    wish = _wish(denoiser, options)
+    cond = None if wish is None else wish.rows(options.count, next(denoiser.parameters()).device)
+    if wish is not None:
+        for notice in wish.notices:
+            print(f"diffusion-lib: {notice}", file=sys.stderr)
+        print(wish.heard)
     moments = _moments(steps, FRAMES) if out is not None and out.suffix.lower() == ".gif" else {steps}
     # In the terminal as in the oldest explanations of diffusion: of 50 steps, number 0, 10, 30 and 50.
     terminal = {0, round(steps / 5), round(3 * steps / 5), steps} if options.ascii else set()
-    walk = _walk(denoiser, _asked(denoiser, options), options, moments | terminal)
+    walk = _walk(denoiser, cond, options, moments | terminal)
     if options.ascii:
         texts = [f"{f'Step {k}':<32}\n{text_picture(walk[k].x[0])}" for k in sorted(terminal)]
         print(side_by_side(texts, shutil.get_terminal_size().columns))
@@ -162,20 +186,28 @@ def run_sample(options: argparse.Namespace) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> None:
     """Measure a model and print the result, or make its card."""
-    model = _loaded(options.model).to(memory_format=torch.channels_last)
-    protocol = replace(Protocol(), n=options.n, guidance=options.guidance, steps=options.steps, seed=options.seed, sweep_n=options.sweep_n)
+    model, file = _loaded(options.model).to(memory_format=torch.channels_last), zoo.file_of(options.model)
+    sweep = tuple(row._replace(n=row.n or options.sweep_n) for row in options.sweep)
+    about = read_about(file)
+    protocol = Protocol(options.n, options.guidance, options.steps, options.seed, tuple(row for row in sweep if row.n),
+                        training_n=min(options.training_n, about.get("pictures", options.training_n)))
     if isinstance(model, Classifier):
         results = judge_classifier(model, protocol)
     else:
         classifier = _loaded(options.classifier)
         if not isinstance(classifier, Classifier):
             raise UsageError(f"--classifier is {options.classifier!r}, a {type(classifier).__name__}, but it has to be a classifier")
-        if not isinstance(_conditioner(model), AttributeConditioner):
-            raise UsageError(f"MODEL is {options.model!r}, but only models that take the attributes of pets can be judged")
-        results = judge(model, classifier.to("cpu"), protocol)
+        if not isinstance(_conditioner(model), AttributeConditioner | TextConditioner):
+            raise UsageError(f"MODEL is {options.model!r}, but only models that take pets, as attributes or in words, can be "
+                             f"judged")
+        languages = GRAMMARS if isinstance(_conditioner(model), TextConditioner) else None
+        data = tomllib.loads(about.get("recipe", "")).get("data", {})
+        results = judge(model, classifier.to("cpu"), protocol, languages, data.get("seed", 0))
     print(json.dumps(results) if options.json else measurements(results))
     if options.card:
-        written = write_card(zoo.file_of(options.model), results)
+        device = next(model.parameters()).device
+        measured = {"date": date.today().isoformat(), "hardware": hardware(device), "torch": torch.__version__}
+        written = write_card(file, results | {"measured": measured})
         print(f"The card is {written}", file=sys.stderr)
 
 
@@ -197,21 +229,22 @@ def _conditioner(denoiser: nn.Module) -> nn.Module | None:
     return getattr(getattr(denoiser, "network", None), "conditioner", None)
 
 
-def _asked(denoiser: NeuralDenoiser, options: argparse.Namespace) -> Tensor | None:
-    """The prompt as attributes, one row for each picture, or None where nothing is asked."""
+def _wish(denoiser: NeuralDenoiser, options: argparse.Namespace) -> Wish | None:
+    """What the model is asked for, or None where nothing is."""
     prompt, pairs = options.prompt, options.attributes
     if prompt is None and not pairs:
         return None
     if prompt is not None and pairs:
         raise UsageError(f"PROMPT is {prompt!r} and --attributes is {' '.join(pairs)!r}, but only one of them can be given")
-    if not isinstance(_conditioner(denoiser), AttributeConditioner):
+    if not isinstance(_conditioner(denoiser), AttributeConditioner | TextConditioner):
         raise UsageError(f"MODEL is {options.model!r}, which takes no prompt, but PROMPT or --attributes was given")
     try:
-        row = parse_caption(prompt) if prompt is not None else encode(_pairs(pairs))[0]
+        if prompt is not None:
+            return wish_in_words(prompt, _conditioner(denoiser), options.lang)
+        return wish_in_attributes(_pairs(pairs), _conditioner(denoiser), options.lang or "en")
     except ValueError as error:
         said = f"PROMPT is {prompt!r}" if prompt is not None else f"--attributes is {' '.join(pairs)!r}"
         raise UsageError(f"{said}: {error}") from error
-    return row.expand(options.count, -1).to(next(denoiser.parameters()).device)
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, str]:
@@ -231,14 +264,24 @@ def _moments(steps: int, most: int) -> set[int]:
     return {round(k * steps / count) for k in range(count + 1)}
 
 
-def _walk(denoiser: NeuralDenoiser, cond: Tensor | None, options: argparse.Namespace, moments: Collection[int]) -> dict[int, State]:
+def _walk(denoiser: NeuralDenoiser, cond: Tensor | list[str] | None, options: argparse.Namespace, moments: Collection[int]) -> dict[int, State]:
     """From static to picture; returns the states at the wanted moments."""
     shape = read_about(zoo.file_of(options.model)).get("shape", [3, 32, 32])
     times, device = uniform_times(options.steps), next(denoiser.parameters()).device
     x = static((options.count, *shape), denoiser.schedule, times[0], CounterGenerator(options.seed), device)
     states = trajectory(ClassifierFreeGuidance(denoiser, options.guidance), x, times, DPMSolverPP2M(), cond)
-    shown = tqdm(states, total=len(times), desc="sample", unit="step", leave=False)
+    moving = options.ascii and sys.stdout.isatty()
+    shown = _moving(states) if moving else tqdm(states, total=len(times), desc="sample", unit="step", leave=False)
     return {k: replace(state, previous=None) for k, state in enumerate(shown) if k in moments}
+
+
+def _moving(states: Iterable[State]) -> Iterator[State]:
+    """Draw each state's first picture in the terminal, over the last one; at the end nothing of it is left."""
+    for k, state in enumerate(states):
+        text = f"Step {k}\n{text_picture(state.x[0])}\n"
+        print(text, end=f"\x1b[{text.count(chr(10))}F", flush=True)     # to the beginning of the line so many lines up
+        yield state
+    print(end="\x1b[J")                                       # clear what is below
 
 
 def _write(walk: Sequence[State], path: Path) -> None:

@@ -8,12 +8,15 @@ Everything here is a pure function of tensors, computed in float64. All distance
 points there are; the fair yardstick is the same distance between two sets of real ones of that size.
 """
 
+import math
+from collections.abc import Iterable
+from functools import reduce
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .random import CounterGenerator, Generator, randn
+from .random import CounterGenerator, Generator, rand, randn
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
@@ -68,12 +71,92 @@ def sliced_wasserstein(a: Tensor, b: Tensor, directions: int = 256, generator: G
     Reference: Bonneel et al. 2015 (here of order 2).
     """
     a, b = _checked(a, b, at_least=1)
-    if len(a) != len(b) or directions < 1:
-        raise ValueError(f"a has {len(a)} points, b {len(b)}, and directions is {directions}, but the sets have to be of one size, "
-                         f"and directions at least 1")
-    u = randn((a.shape[1], directions), generator or CounterGenerator(0), a.device, torch.float64)
-    u = u / u.norm(dim=0)
-    return float(((a @ u).sort(dim=0).values - (b @ u).sort(dim=0).values).square().mean().sqrt())
+    if len(a) != len(b):
+        raise ValueError(f"a has {len(a)} points and b {len(b)}, but the sets have to be of one size")
+    return float((shadows(a, directions, generator) - shadows(b, directions, generator)).square().mean().sqrt())
+
+
+def shadows(points: Tensor, directions: int = 256, generator: Generator | None = None) -> Tensor:
+    """A cloud as seen from many directions: column u holds the sorted places of all points along u.
+
+    points: (N, D). directions, generator: as in `sliced_wasserstein`. Returns (N, directions), in the type of the points.
+    """
+    if directions < 1:
+        raise ValueError(f"directions is {directions}, but there has to be at least 1")
+    u = randn((points.shape[1], directions), generator or CounterGenerator(0), points.device, points.dtype)
+    return (points @ (u / u.norm(dim=0))).sort(dim=0).values
+
+
+# Details of each size ------------------------------------------------------------------------------------------------
+
+PATCH, PATCHES, QUANTILES = 3, 64, 512                       # pixels of its side; of each picture; of each shadow
+
+
+def laplacian_pyramid(x: Tensor, levels: int) -> list[Tensor]:
+    """Pictures taken apart by size of detail, finest first; the last level is what is left.
+
+        small_0 = x,     small_{k+1} = every other pixel of blurred small_k,     level_k = small_k - enlarged small_{k+1}
+
+    x: (N, C, H, W), H and W multiples of 2^(levels - 1), of which at least 3 pixels are left. levels: at least 1. Returns
+    (N, C, H / 2^k, W / 2^k) for each k. Raises ValueError where pictures cannot be halved that often.
+    Reference: Burt and Adelson 1983, eq. 1 and 2 (with a = 0.375).
+    """
+    smallest = min(x.shape[-2:]) / 2 ** (levels - 1)
+    if levels < 1 or any(side % 2 ** (levels - 1) for side in x.shape[-2:]) or (levels > 1 and smallest < 3):
+        raise ValueError(f"levels is {levels}, but it has to be at least 1, and few enough to halve pictures of "
+                         f"{tuple(x.shape[-2:])} pixels one time less")
+    pyramid = []
+    for _ in range(levels - 1):
+        small = _blurred(x)[..., ::2, ::2]
+        spread = torch.zeros_like(x)
+        spread[..., ::2, ::2] = small
+        pyramid.append(x - 4 * _blurred(spread))
+        x = small
+    return [*pyramid, x]
+
+
+def _blurred(x: Tensor) -> Tensor:
+    row = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], dtype=x.dtype, device=x.device) / 16
+    weight = (row[:, None] * row).expand(x.shape[1], 1, 5, 5)
+    return nn.functional.conv2d(nn.functional.pad(x, (2, 2, 2, 2), mode="reflect"), weight, groups=x.shape[1])
+
+
+def details(x: Tensor, sizes: int | None = None) -> dict[int, Tensor]:
+    """What a set of pictures looks like close by: the shadows of small patches from the levels of its pyramid.
+
+    x: (N, C, H, W). sizes: how many levels, from the finest on; None takes those with at least 16 pixels. The last level, what
+    is left when all details are gone, is not one of them. Returns {height of the level: (QUANTILES, directions)}: of each
+    shadow the means of that many equal parts are kept, so that sets of any size fit into memory. `moved` compares two.
+
+    Why patches of 3 x 3 pixels and order 1: a thousand real pictures of 32 x 32 pixels with grain of standard deviation 0.02
+    on them came out at 2.4 times the distance between two real sets (order 2: 1.7); with patches of 5 x 5 at 1.75, of 7 x 7,
+    as Karras et al. take them, at 1.28, and with whole levels at 1.08, which is nothing: most of a cartoon is flat, a small
+    patch can lie in a flat place as a whole, and there grain stands out. Blur of half a pixel is seen by all (13 times).
+    The last level adds nothing but its own large spread. Reference: Karras et al. 2018, section 5.
+    """
+    sizes = sizes or max(1, int(math.log2(x.shape[-1] / 16)) + 1)
+    found = {}
+    for level in laplacian_pyramid(x.float(), sizes + 1)[:-1]:
+        shadow = shadows(_patches(level), directions=128)
+        parts = min(QUANTILES, len(shadow))
+        found[level.shape[-2]] = shadow[:len(shadow) // parts * parts].unflatten(0, (parts, -1)).mean(1)
+    return found
+
+
+def _patches(x: Tensor) -> Tensor:
+    """Patches at random places, always the same ones: (N, C, H, W) to (N * PATCHES, C * PATCH * PATCH)."""
+    windows = x.unfold(2, PATCH, 1).unfold(3, PATCH, 1)      # (N, C, H - 2, W - 2, PATCH, PATCH)
+    generator, places = CounterGenerator(0), (len(x), PATCHES)
+    rows, columns = ((rand(places, generator) * count).long().clamp(max=count - 1) for count in windows.shape[2:4])
+    return windows[torch.arange(len(x))[:, None], :, rows, columns].flatten(0, 1).flatten(1)
+
+
+def moved(a: Tensor, b: Tensor) -> float:
+    """How far one shadow has to be moved to become the other, on average: the Wasserstein distance of order 1.
+
+    a, b: (QUANTILES, directions), of one level, as in `details`. In the units of the pictures.
+    """
+    return float((a - b).abs().mean())
 
 
 class PrecisionRecall(NamedTuple):
@@ -106,6 +189,16 @@ def _distances(x: Tensor, y: Tensor) -> Tensor:
     return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
 
 
+def nearest(points: Tensor, others: Iterable[Tensor]) -> Tensor:
+    """How far each point is from the nearest of the others.
+
+    points: (N, D). others: in one or more parts (M, D), which come one after the other: together they may be more than the
+    memory holds. Returns (N,), in the type of the points. Computed with products, which is fast; float32 distances below a
+    thousandth of the points' lengths are rounding.
+    """
+    return reduce(torch.minimum, (torch.cdist(points, part).amin(1) for part in others))
+
+
 class Share(NamedTuple):
     """A measured share in [0, 1], and the standard error of that measurement."""
 
@@ -119,6 +212,19 @@ def share(hits: Tensor) -> Share:
         raise ValueError(f"hits are {hits.dtype} of shape {tuple(hits.shape)}, but they have to be one or more bools in one row")
     p = float(hits.double().mean())
     return Share(p, (p * (1 - p) / len(hits)) ** 0.5)
+
+
+def interval(p: float, n: int, z: float = 1.96) -> tuple[float, float]:
+    """Where the true share lies, with 95 % confidence, when p of n were hits; never empty, not even at p = 0 and 1.
+
+        (p + z^2 / 2n ± z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
+
+    p: in [0, 1]. n: at least 1. z: standard deviations. Reference: Wilson 1927.
+    """
+    if not 0 <= p <= 1 or n < 1:
+        raise ValueError(f"p is {p} and n is {n}, but p has to lie between 0 and 1, and n has to be at least 1")
+    middle, half = p + z**2 / (2 * n), z * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
+    return max(0.0, (middle - half) / (1 + z**2 / n)), min(1.0, (middle + half) / (1 + z**2 / n))
 
 
 def _checked(a: Tensor, b: Tensor, at_least: int) -> tuple[Tensor, Tensor]:

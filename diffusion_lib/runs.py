@@ -17,6 +17,7 @@ import platform
 import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 
 import torch
@@ -92,7 +93,7 @@ def finish(recipe: Recipe, checkpoint: Path, finished: Path, device: torch.devic
     pictures = state.values["steps"] * state.values["config"]["batch_size"]
     about = {"name": recipe.name, "shape": list(recipe.shape), "recipe": recipe.text, "seed": recipe.config.seed,
              "commit": commit(), "hardware": hardware(device), "torch": torch.__version__, "steps": state.values["steps"], "pictures": pictures,
-             "minutes": round(state.values["seconds"] / 60, 1), "licence": "Apache-2.0"}
+             "minutes": round(state.values["seconds"] / 60, 1), "date": date.today().isoformat(), "licence": "Apache-2.0"}
     save_checkpoint(finished, model, about=about, dtype=torch.float16)
     return finished
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,12 +16,14 @@ from safetensors.torch import load_file
 
 import diffusion_lib as dl
 from diffusion_lib import zoo
-from diffusion_lib.checkpoints import load_checkpoint, read_about
+from diffusion_lib.checkpoints import load_checkpoint, read_about, save_checkpoint
 from diffusion_lib.cli import main
-from diffusion_lib.data.pets import NAMES, encode
+from diffusion_lib.conditioning import TextConditioner
+from diffusion_lib.data.pets import NAMES, encode, pet_vocabulary
+from diffusion_lib.networks.unet import UNet, UNetConfig
 from diffusion_lib.pictures import image_grid, text_picture, to_image
-from diffusion_lib.zoo.card import card_of
-from tiny import CLASSIFIER_RECIPE, RECIPE, tiny_denoiser, write_tiny_models
+from diffusion_lib.zoo.card import card_of, number, percent
+from tiny import CLASSIFIER_RECIPE, RECIPE, randomised, tiny_denoiser, write_tiny_models
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -88,8 +91,8 @@ def test_a_long_walk_makes_a_gif_of_sixty_frames(models, tmp_path):
 def test_the_walk_in_the_terminal(models, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert run("sample", models[0], "a frog", "--steps", 5, "--count", 2, "--ascii") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["Step", "0", "Step", "1", "Step", "3", "Step", "5"]
+    heard, *lines = capsys.readouterr().out.splitlines()
+    assert heard == "Read: a frog" and lines[0].split() == ["Step", "0", "Step", "1", "Step", "3", "Step", "5"]
     assert len(lines) == 1 + 16 and all(len(line) == 4 * 32 + 3 * 2 for line in lines)
     noise = text_picture(dl.randn((2, 3, 8, 8), dl.CounterGenerator(7))[0]).split("\n")
     assert [line[:32] for line in lines[1:]] == noise
@@ -100,31 +103,53 @@ def test_the_walk_in_the_terminal(models, tmp_path, capsys, monkeypatch):
 
 # evaluate
 
+QUICK = ("--training-n", 20)
+
+
 def test_evaluate_prints_json_and_nothing_else(models, capsys):
-    assert run("evaluate", models[0], "--classifier", models[1], "--json", "--n", 12, "--steps", 2, "--sweep-n", 2) == 0
+    assert run("evaluate", models[0], "--classifier", models[1], "--json", "--n", 12, "--steps", 2, "--sweep-n", 2, *QUICK) == 0
     result = json.loads(capsys.readouterr().out)
-    assert {"accuracy", "frechet", "recall", "n", "sweep", "standard_error"} <= set(result)
+    assert {"accuracy", "frechet", "recall", "n", "sweep", "standard_error", "figures"} <= set(result) and "languages" not in result
     for table in (result["accuracy"], result["standard_error"]):
         assert set(table) == {"seen", "held_out"}
         assert all(set(row) == {"all", *NAMES} for row in table.values())
     assert {"value", "floor", "n"} <= set(result["frechet"]) and result["frechet"]["n"] == result["n"] == 12
-    assert {(row["guidance"], row["steps"]) for row in result["sweep"]["rows"]} == {(g, s) for g in (1, 2, 3) for s in (10, 30)}
+    assert [(row["guidance"], row["steps"], row["n"]) for row in result["sweep"]["rows"]] == [(g, s, 2) for g in (1, 2, 3) for s in (8, 30)]
     for law in ("seen", "held_out"):
         for name, p in result["accuracy"][law].items():
             assert result["standard_error"][law][name] == pytest.approx((p * (1 - p) / 12) ** 0.5)
             assert p * 12 == pytest.approx(round(p * 12))
+    for figure in result["figures"].values():
+        assert set(figure) == {"value", "spread", "floor", "floor_spread", "ceiling"}
 
 
 def test_evaluate_repeats_itself_and_follows_its_settings(models, capsys):
     def evaluate(*arguments):
-        assert run("evaluate", models[0], "--classifier", models[1], "--json", "--n", 8, "--sweep-n", 0, *arguments) == 0
+        assert run("evaluate", models[0], "--classifier", models[1], "--json", "--n", 8, *QUICK, *arguments) == 0
         return json.loads(capsys.readouterr().out)
 
-    base = evaluate("--steps", 2)
-    assert evaluate("--steps", 2) == base and base["sweep"]["rows"] == []
-    assert evaluate("--steps", 2, "--seed", 8)["frechet"] != base["frechet"]
-    assert evaluate("--steps", 3)["frechet"]["value"] != base["frechet"]["value"]
-    assert evaluate("--steps", 2, "--guidance", 1)["frechet"]["value"] != base["frechet"]["value"]
+    base = evaluate("--steps", 2, "--sweep-n", 0)
+    assert evaluate("--steps", 2, "--sweep-n", 0) == base and base["sweep"]["rows"] == []
+    assert evaluate("--steps", 2, "--sweep-n", 0, "--seed", 8)["frechet"] != base["frechet"]
+    assert evaluate("--steps", 3, "--sweep-n", 0)["frechet"]["value"] != base["frechet"]["value"]
+    assert evaluate("--steps", 2, "--sweep-n", 0, "--guidance", 1)["frechet"]["value"] != base["frechet"]["value"]
+    rows = evaluate("--steps", 2, "--sweep", "1:3", "2.5:2:9", "--sweep-n", 4)["sweep"]["rows"]
+    assert [(row["guidance"], row["steps"], row["n"]) for row in rows] == [(1.0, 3, 4), (2.5, 2, 9)]
+
+
+def test_a_model_that_reads_is_evaluated_in_each_language(models, tmp_path, capsys):
+    network = UNet(UNetConfig(stem=8, widths=(32,), blocks=(1,), attention=(False,), embedding=32), TextConditioner(pet_vocabulary(), width=32))
+    path = tmp_path / "reader.safetensors"
+    save_checkpoint(path, randomised(dl.NeuralDenoiser(network, dl.RectifiedFlowSchedule(), dl.FLOW)), about={}, dtype=torch.float16)
+    assert run("evaluate", path, "--classifier", models[1], "--json", "--n", 6, "--steps", 1, "--sweep", "1:1:5", *QUICK) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert set(result["languages"]) == {"en", "te"} and (result["n"], result["languages"]["te"]["n"]) == (12, 6)
+    for law in ("seen", "held_out"):
+        both = [section["accuracy"][law]["mood"] for section in result["languages"].values()]
+        assert result["accuracy"][law]["mood"] == pytest.approx(sum(both) / 2)
+    assert run("evaluate", path, "--classifier", models[1], "--n", 6, "--steps", 1, "--sweep", "1:1:5", *QUICK) == 0
+    printed = capsys.readouterr().out
+    assert "English, seen" in printed and "Telugu, held out" in printed and "says everything" in printed
 
 
 def test_a_classifier_is_evaluated_too(models, capsys):
@@ -134,14 +159,16 @@ def test_a_classifier_is_evaluated_too(models, capsys):
 
 
 def test_the_card_comes_from_the_file_and_the_results(models, tmp_path, capsys):
-    assert run("evaluate", models[0], "--classifier", models[1], "--n", 8, "--steps", 2, "--sweep-n", 0, "--card") == 0
+    assert run("evaluate", models[0], "--classifier", models[1], "--n", 8, "--steps", 2, "--sweep", "1:2:5", "--card", *QUICK) == 0
     printed = capsys.readouterr().out.strip()
     card, results = (tmp_path / "tiny.md").read_text(), json.loads((tmp_path / "tiny.json").read_text())
     assert card == card_of(Path(models[0]), results) and printed in card
     for fact in ("tiny: as small as it gets.", "| pictures seen | 20,000 |", "| commit | c0ffee |", "a toaster",
                  f"{sum(p.numel() for p in tiny_denoiser().parameters()):,}", "seed = 3"):
         assert fact in card, fact
-    assert f"{100 * results['accuracy']['seen']['animal']:.1f} %" in card
+    assert percent(results["accuracy"]["seen"]["animal"], 8) in card and results["measured"]["hardware"] in card
+    bounds = results["figures"]["frechet"]
+    assert f"{number(bounds['value'], bounds['spread'])} | {number(bounds['floor'], bounds['floor_spread'])}" in re.sub(" +", " ", card)
 
 
 # models and the zoo
@@ -220,7 +247,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     (("sample", "MODEL"), ("--out", ".png", ".gif")),
     (("sample", "MODEL", "--out", "a.jpg"), ("--out", "'a.jpg'", ".png")),
     (("sample", "MODEL", "--out", "nowhere/a.png"), ("--out", "'nowhere/a.png'", "folder")),
-    (("sample", "MODEL", "a cat wearing a croun", "--out", "a.png"), ("PROMPT", "'croun'", "crown")),
+    (("sample", "MODEL", "a cat", "--lang", "xx", "--out", "a.png"), ("--lang", "'xx'", "en", "te")),
     (("sample", "MODEL", "a cat dog", "--out", "a.png"), ("PROMPT", "'cat'", "'dog'")),
     (("sample", "MODEL", "a cat", "--attributes", "hat=crown", "--out", "a.png"), ("PROMPT", "--attributes", "one of them")),
     (("sample", "MODEL", "--attributes", "hat=crwn", "--out", "a.png"), ("--attributes", "'crwn'", "crown")),
@@ -237,6 +264,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     (("sample", "JUDGE", "--out", "a.png"), ("MODEL", "Classifier")),
     (("sample", "BROKEN", "--out", "a.png"), ("broken.safetensors", "damaged")),
     (("evaluate", "MODEL", "--n", "1"), ("--n", "'1'", "whole number")),
+    (("evaluate", "MODEL", "--sweep", "2:8", "2x8"), ("--sweep", "'2x8'", "W:STEPS")),
     (("evaluate", "MODEL", "--classifier", "MODEL"), ("--classifier", "NeuralDenoiser", "classifier")),
     (("train", "gone.toml"), ("'gone.toml'", "TOML")),
     (("train", "ODD"), ("odd.toml", "[training]", "steps", "'many'", "whole number")),

@@ -1,12 +1,14 @@
 """Distances against closed forms: Gaussians whose moments are made exact, sets small enough to work out by hand."""
 
 import math
+from statistics import fmean
 
 import pytest
 import torch
 
 import diffusion_lib as dl
-from diffusion_lib.evaluation import frechet_distance, kernel_distance, precision_recall, share, sliced_wasserstein
+from diffusion_lib.evaluation import (details, frechet_distance, interval, kernel_distance, laplacian_pyramid, moved, nearest,
+                                      precision_recall, shadows, share, sliced_wasserstein)
 
 
 def noise(*shape, seed=1):
@@ -93,6 +95,108 @@ def test_sliced_wasserstein_repeats_itself():
     assert sliced_wasserstein(a, b) != sliced_wasserstein(a, b, generator=dl.CounterGenerator(1))
 
 
+# Details of each size
+
+def pictures(n, size, seed=1):
+    return dl.rand((n, 3, size, size), dl.CounterGenerator(seed)) * 2 - 1
+
+
+def test_a_flat_picture_has_no_details():
+    flat = torch.full((2, 3, 16, 16), 0.3)
+    fine, middle, rest = laplacian_pyramid(flat, 3)
+    assert [level.shape[-1] for level in (fine, middle, rest)] == [16, 8, 4]
+    assert fine.abs().max() < 1e-6 and middle.abs().max() < 1e-6 and (rest - 0.3).abs().max() < 1e-6
+
+
+def test_the_finest_grain_is_all_in_the_finest_level():
+    """A checkerboard: 1 - 4 + 6 - 4 + 1 = 0, so the blurred picture is empty."""
+    places = torch.arange(16)
+    board = ((places[:, None] + places) % 2 * 2.0 - 1).expand(1, 3, 16, 16)
+    fine, rest = laplacian_pyramid(board, 2)
+    assert (fine - board).abs().max() < 1e-6 and rest.abs().max() < 1e-6
+
+
+def test_a_smooth_slope_is_in_the_last_level_alone():
+    slope = torch.linspace(-1, 1, 32).expand(1, 3, 32, 32)
+    fine, rest = laplacian_pyramid(slope, 2)
+    assert fine[..., 4:-4].abs().max() < 1e-6                # at its ends it is mirrored, which is a bend
+    assert (rest[..., 2:-2] - slope[..., ::2, ::2][..., 2:-2]).abs().max() < 1e-6
+
+
+def test_the_pyramid_holds_the_whole_picture():
+    x = pictures(2, 16)
+    fine, rest = laplacian_pyramid(x, 2)
+    pulled = torch.nn.functional.conv_transpose2d(rest.flatten(0, 1)[:, None], WEIGHT[None, None], stride=2)  # 2 k - 2 ... 2 k + 2
+    assert (fine.flatten(0, 1) + pulled[:, 0, 2:18, 2:18] - x.flatten(0, 1))[:, 2:-2, 2:-2].abs().max() < 1e-6
+
+
+WEIGHT = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0])[:, None] * torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 64
+
+
+def test_brightness_is_no_detail_but_contrast_is():
+    x = pictures(20, 32)
+    a, brighter, harder = details(x), details(x + 0.25), details(3 * x)
+    assert list(a) == [32, 16] and list(details(x, sizes=1)) == [32]
+    for side in a:
+        assert moved(a[side], brighter[side]) < 1e-6 and moved(a[side], a[side]) == 0
+        assert abs(moved(a[side], harder[side]) - 2 * float(a[side].abs().mean())) < 1e-6
+
+
+def test_details_do_not_depend_on_the_order_of_the_pictures():
+    """As far as random places allow: the shadows of 600 patches from the same pictures are near those of 600 others."""
+    x = pictures(100, 16)
+    a, turned, softer = (details(y)[16] for y in (x, x.flip(0), 0.5 * x))
+    assert moved(a, turned) < 0.1 * moved(a, softer)
+
+
+@pytest.fixture(scope="module")
+def real_details():
+    """Three sets of a thousand real pictures: the third of them, and the details of all."""
+    sets = [dl.judging.real_pictures(1000, 32, seed=100 + i)[0] for i in range(3)]
+    return sets[2], [details(x) for x in sets]
+
+
+def over_floor(x, real):
+    """As the bar has it: the mean over the sizes of detail, in floors."""
+    found, (a, b, c) = details(x), real
+
+    def distance(one, other):
+        return fmean(moved(one[side], other[side]) for side in found)
+    return fmean([distance(a, found), distance(b, found)]) / fmean([distance(a, b), distance(a, c), distance(b, c)])
+
+
+def test_real_pictures_stand_near_the_floor(real_details):
+    assert over_floor(real_details[0], real_details[1]) < 1.3
+
+
+def test_grain_is_seen(real_details):
+    x, real = real_details
+    assert over_floor(x + 0.02 * dl.randn(x.shape, dl.CounterGenerator(1)), real) > 1.3
+
+
+def test_blur_is_seen(real_details):
+    x, real = real_details
+    row = torch.exp(-torch.arange(-2.0, 3) ** 2 / (2 * 0.5**2))
+    weight = (row[:, None] * row / row.sum() ** 2).expand(3, 1, 5, 5)
+    blurred = torch.nn.functional.conv2d(torch.nn.functional.pad(x, (2, 2, 2, 2), mode="reflect"), weight, groups=3)
+    assert over_floor(blurred, real) > 1.3
+
+
+# Nearest
+
+def test_nearest_by_hand():
+    points = torch.tensor([[0.0, 0.0], [3.0, 4.0], [10.0, 0.0]])
+    parts = [torch.tensor([[0.0, 5.0]]), torch.tensor([[3.0, 0.0], [0.0, -2.0]])]
+    assert (nearest(points, parts) - torch.tensor([2.0, 10**0.5, 7.0])).abs().max() < 1e-6
+
+
+def test_nearest_takes_parts_as_they_come():
+    a, b = noise(50, 40).float(), noise(300, 40, seed=2).float()
+    whole = torch.cdist(a.double(), b.double(), compute_mode="donot_use_mm_for_euclid_dist").amin(1)
+    assert (nearest(a, [b]) - whole).abs().max() < 1e-4 and (nearest(a, iter(b.split(7))) - whole).abs().max() < 1e-4
+    assert nearest(b, iter(b.split(100))).max() < 1e-2       # itself is among them
+
+
 # Precision and recall
 
 REAL = torch.tensor([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]])       # two clusters; radii for k = 1 are all 1
@@ -129,7 +233,24 @@ def test_share_and_its_error():
     assert share(torch.ones(10, dtype=torch.bool)) == (1.0, 0.0)
 
 
+def test_interval_of_wilson():
+    """Worked out on paper with z^2 = 4: middle 0 + 0.2 and half width 2 sqrt(0 + 0.01), both over 1.4; and so on."""
+    assert interval(0.0, 10, z=2.0) == pytest.approx((0.0, 0.4 / 1.4))
+    assert interval(1.0, 10, z=2.0) == pytest.approx((1 / 1.4, 1.0))
+    low, high = interval(0.5, 100, z=2.0)
+    assert (low + high) / 2 == pytest.approx(0.5) and high - low == pytest.approx(2 * 2 * (0.0026**0.5) / 1.04)
+
+
+def test_the_interval_holds_the_true_share_as_often_as_it_says():
+    draws = (dl.rand((2000, 50), dl.CounterGenerator(1)) < 0.9).double().mean(1)
+    inside = [low <= 0.9 <= high for low, high in (interval(float(p), 50) for p in draws)]
+    assert 0.93 < sum(inside) / len(inside) < 0.98
+
+
 @pytest.mark.parametrize("call, named", [
+    (lambda: laplacian_pyramid(pictures(1, 12), 4), "levels is 4"),
+    (lambda: shadows(noise(4, 2), directions=0), "directions is 0"),
+    (lambda: interval(1.5, 10), "p is 1.5"),
     (lambda: frechet_distance(noise(1, 3), noise(4, 3)), "(1, 3)"),
     (lambda: frechet_distance(noise(4, 3), noise(4, 2)), "3 and 2"),
     (lambda: kernel_distance(noise(4), noise(4, 1)), "(4,)"),

@@ -9,43 +9,79 @@ import torch
 from torch import nn
 
 import diffusion_lib as dl
-from diffusion_lib.data.pets import ATTRIBUTES, NAMES, SIZES, is_held_out
+from diffusion_lib.data.pets import ATTRIBUTES, GRAMMARS, NAMES, SIZES, is_held_out, understand, understand_scene
 from diffusion_lib.evaluation import share
-from diffusion_lib.judging import Protocol, attribute_accuracy, draw, judge, judge_classifier, prompts, real_pictures
-from diffusion_lib.networks.classifier import ClassifierConfig
-from tiny import tiny_classifier, tiny_denoiser
+from diffusion_lib.judging import (LAWS, Protocol, Setting, attribute_accuracy, draw, in_words, interview, judge, judge_classifier,
+                                   prompts)
+from diffusion_lib.realism import real_pictures
+from diffusion_lib.networks.classifier import Classifier, ClassifierConfig
+from tiny import randomised, tiny_classifier, tiny_denoiser
 
 HAT, CROWN = NAMES.index("hat"), ATTRIBUTES["hat"].index("crown")
 
 
 class Painter(dl.Denoiser):
-    """Answers each prompt with a picture whose first row is the prompt itself; `always` overwrites some of it."""
+    """Answers each prompt with a picture whose first rows, one a pet, are the prompt itself; `always` overwrites some of it."""
 
     def __init__(self, always: dict[int, int] = {}):
         super().__init__()
         self.schedule, self.always, self.anything = dl.RectifiedFlowSchedule(), always, nn.Parameter(torch.zeros(()))
 
     def forward(self, x_t, t, cond=None, keep=None):
-        cond = cond.clone()
+        pets = self.understood(cond).reshape(len(x_t), -1, len(NAMES)).clone()
         for column, value in self.always.items():
-            cond[:, column] = value
+            pets[..., column] = value
         x0 = torch.zeros_like(x_t)
-        x0[:, 0, 0, :len(NAMES)] = cond / 10                 # exact: the last step of every sampler goes to x0
+        x0[:, 0, :pets.shape[1], :len(NAMES)] = pets / 10    # exact: the last step of every sampler goes to x0
         c = dl.coefficients(self.schedule, t, x_t)
         return dl.Prediction(x0, (x_t - c.alpha * x0) / c.sigma, c)
 
 
-class Reader(nn.Module):
-    """Reads what a `Painter` wrote; its features are the first row of the picture."""
+    def understood(self, cond):
+        return cond
 
-    config = ClassifierConfig(SIZES, side=8)
+
+class Listener(Painter):
+    """A painter who is told in words, and understands some of the languages."""
+
+    def __init__(self, *languages: str, always: dict[int, int] = {}):
+        super().__init__(always)
+        self.languages = [GRAMMARS[language] for language in languages]
+
+    def understood(self, cond):
+        return torch.stack([self.pets(text) for text in cond])
+
+    def pets(self, text):
+        for grammar in self.languages:
+            try:
+                return self.parse(text, grammar)
+            except ValueError:
+                pass
+        return torch.zeros(len(NAMES), dtype=torch.int64)
+
+    def parse(self, text, grammar):
+        return understand(text, grammar).attributes
+
+
+class Reader(nn.Module):
+    """Reads what a `Painter` wrote of so many pets; its features are the first row of the picture."""
+
+    def __init__(self, pets: int = 1):
+        super().__init__()
+        self.pets, self.config = pets, ClassifierConfig(SIZES * pets, side=8)
 
     def features(self, x):
         return x[:, 0, 0]
 
     def forward(self, x):
-        values = (x[:, 0, 0, :len(NAMES)] * 10).round().long()
-        return tuple(nn.functional.one_hot(values[:, a].clamp(0, size - 1), size).float() for a, size in enumerate(SIZES))
+        values = (x[:, 0, :self.pets, :len(NAMES)] * 10).round().long().flatten(1)
+        columns = zip(values.T, self.config.sizes)
+        return tuple(nn.functional.one_hot(column.clamp(0, size - 1), size).float() for column, size in columns)
+
+
+def few(n: int, *sweep: Setting, **others) -> Protocol:
+    """A protocol without anything that takes long."""
+    return Protocol(n=n, sweep=sweep, training_n=20, **others)
 
 
 def test_accuracy_by_hand():
@@ -71,25 +107,99 @@ def test_prompts_keep_to_their_law():
     assert torch.equal(prompts(20, 7), prompts(500, 7)[:20]) and not torch.equal(prompts(20, 7), prompts(20, 8))
 
 
+def test_of_scenes_each_pet_has_to_be_right_on_its_side():
+    asked = prompts(6, 1, scene=True)
+    found = asked.clone()
+    found[0] = found[0].flip(0)                              # both pets are there, on the wrong sides
+    found[1, 1, HAT] = (found[1, 1, HAT] + 1) % 8            # one wrong hat on twelve heads
+    result = attribute_accuracy(found, asked)
+    wrong = [int(found[0, 0, a] != asked[0, 0, a]) * 2 + int(a == HAT) for a in range(len(NAMES))]
+    assert result["all"].value == 4 / 6 and sum(wrong) > 3
+    for a, name in enumerate(NAMES):
+        assert result[name].value == pytest.approx(1 - wrong[a] / 12)
+
+
 def test_a_perfect_painter_gets_full_marks():
-    protocol = Protocol(n=40, steps=2, sweep_n=5, sweep=((1.0, 2), (3.0, 1)))
-    result = judge(Painter(), Reader(), protocol)
-    assert all(value == 1 for law in ("seen", "held_out") for value in result["accuracy"][law].values())
-    assert [(row["guidance"], row["steps"], row["all"]) for row in result["sweep"]["rows"]] == [(1.0, 2, 1.0), (3.0, 1, 1.0)]
-    assert result["n"] == 40 and result["sweep"]["n"] == 5
+    result = judge(Painter(), Reader(), few(40, Setting(1.0, 2, 5), Setting(3.0, 1, 60), steps=2))
+    assert all(value == 1 for law in LAWS for value in result["accuracy"][law].values())
+    assert [(row["guidance"], row["steps"], row["n"]) for row in result["sweep"]["rows"]] == [(1.0, 2, 5), (3.0, 1, 60)]
+    assert all(row[law] == {"value": 1.0, "standard_error": 0.0} for row in result["sweep"]["rows"] for law in LAWS)
+    assert result["n"] == 40 and "languages" not in result
 
 
 def test_a_painter_of_crowns_is_caught():
     """It puts a crown on everybody: right exactly where a crown was asked for, which differs between the two laws."""
-    protocol = Protocol(n=300, steps=1, sweep_n=0)
+    protocol = few(300, Setting(2.0, 1, 100), steps=1)
     result = judge(Painter({HAT: CROWN}), Reader(), protocol)
-    for law, held_out in (("seen", False), ("held_out", True)):
-        expected = share(prompts(300, protocol.seed, held_out)[:, HAT] == CROWN)
+    for law, held_out in LAWS.items():
+        crowns = prompts(300, protocol.seed, held_out)[:, HAT] == CROWN
+        expected = share(crowns)
         assert result["accuracy"][law]["hat"] == result["accuracy"][law]["all"] == expected.value
         assert result["standard_error"][law]["hat"] == expected.standard_error
         assert result["accuracy"][law]["animal"] == 1
+        assert result["sweep"]["rows"][0][law] == share(crowns[:100])._asdict()
     assert 0.05 < result["accuracy"]["seen"]["hat"] < 0.2 and result["accuracy"]["held_out"]["hat"] > 0.25
-    assert result["sweep"] == {"n": 0, "rows": []}
+
+
+@pytest.mark.parametrize("language", GRAMMARS)
+def test_captions_ask_for_everything(language):
+    """Read back, each phrasing is the row that it was made of; also "no hat"."""
+    pets = prompts(60, 3)
+    said = in_words(GRAMMARS[language])(pets)
+    assert (pets == 0).any(0).all() and len(set(said)) == 60
+    assert torch.equal(torch.stack([understand(text, GRAMMARS[language]).attributes for text in said]), pets)
+    assert in_words(GRAMMARS[language])(pets[:7]) == said[:7]
+
+
+@pytest.mark.parametrize("language", GRAMMARS)
+def test_scenes_are_asked_for_in_words(language):
+    pets = prompts(24, 3, scene=True)
+    said = in_words(GRAMMARS[language])(pets)
+    assert torch.equal(torch.stack([understand_scene(text, GRAMMARS[language]).attributes for text in said]), pets)
+
+
+def test_each_language_is_judged_by_itself():
+    """Who knows no Telugu paints there what was not asked for, and half of everything is wrong."""
+    result = judge(Listener("en"), Reader(), few(60, Setting(1.0, 1, 30), steps=1), GRAMMARS)
+    english, telugu = result["languages"]["en"], result["languages"]["te"]
+    assert english["accuracy"]["seen"]["all"] == 1 and telugu["accuracy"]["seen"]["all"] == 0
+    assert result["accuracy"]["seen"]["all"] == 0.5
+    assert result["standard_error"]["seen"]["all"] == pytest.approx((0.25 / 120) ** 0.5)
+    assert (english["n"], result["n"]) == (60, 120)
+    assert [section["sweep"]["rows"][0]["held_out"]["value"] for section in (english, telugu, result)] == [1.0, 0.0, 0.5]
+    assert english["frechet"]["value"] < telugu["frechet"]["value"] and english["frechet"]["floor"] == telugu["frechet"]["floor"]
+    assert english["frechet"]["value"] < result["frechet"]["value"] < telugu["frechet"]["value"]
+
+
+def test_scenes_are_judged_by_the_same_functions():
+    """A crown for everybody is right where both wanted one; told in words, who swaps the sides is caught."""
+    protocol = few(100, steps=1)
+    heard = interview(Painter({HAT: CROWN}), Reader(pets=2), protocol, {"attributes": lambda pets: pets})
+    crowns = prompts(100, protocol.seed, scene=True)[..., HAT] == CROWN
+    shares = heard.shares(["attributes"], Setting(2.0, 1, 100))["seen"]
+    assert shares["all"] == share(crowns.all(1)) and shares["hat"] == share(crowns.flatten())
+
+    class Mirrored(Listener):
+        def parse(self, text, grammar):
+            return understand_scene(text, grammar).attributes.flip(0)
+
+    heard = interview(Mirrored("en"), Reader(pets=2), few(30, steps=1), {"en": in_words(GRAMMARS["en"])})
+    shares = heard.shares(["en"], Setting(2.0, 1, 30))["seen"]
+    assert shares["all"].value == 0 and shares["background"].value == 1
+
+
+def test_nothing_is_drawn_twice(monkeypatch):
+    """A setting of the sweep that is the main one, or stands there twice, shares its pictures."""
+    asked = []
+
+    def noted(denoiser, cond, size, guidance, steps, seed, tick):
+        asked.append((len(cond), (guidance, steps)))
+        return draw(denoiser, cond, size, guidance, steps, seed, tick)
+
+    monkeypatch.setattr(dl.judging, "draw", noted)
+    result = judge(Painter({HAT: CROWN}), Reader(), few(20, Setting(2.0, 2, 10), Setting(1.0, 1, 5), Setting(1.0, 1, 30), steps=2))
+    assert asked == [(20, (2.0, 2))] * 2 + [(30, (1.0, 1))] * 2
+    assert [row["n"] for row in result["sweep"]["rows"]] == [10, 5, 30]
 
 
 def test_distance_and_recall_know_real_pictures_from_others():
@@ -105,15 +215,14 @@ def test_distance_and_recall_know_real_pictures_from_others():
             x0 = self.pictures[:len(x_t)]
             return dl.Prediction(x0, (x_t - c.alpha * x0) / c.sigma, c)
 
-    protocol = Protocol(n=200, steps=1, guidance=1.0, sweep_n=0)
-    classifier = tiny_classifier()
+    protocol, classifier = few(200, steps=1, guidance=1.0), tiny_classifier()
     real = judge(Copyist(real_pictures(200, 8, seed=99)[0]), classifier, protocol)
     same = judge(Copyist(real_pictures(1, 8, seed=99)[0].expand(200, -1, -1, -1)), classifier, protocol)
-    f = real["frechet"]
-    assert abs(f["value"] - f["floor"]) < 4 * f["standard_deviation"] and f["n"] == 200
-    assert abs(real["recall"] - 1) < 0.1
+    figure = real["figures"]["frechet"]
+    assert abs(figure["value"] - figure["floor"]) < 4 * figure["floor_spread"] and real["frechet"]["n"] == 200
+    assert real["frechet"]["value"] == figure["value"] and abs(real["recall"] - 1) < 0.1
     assert same["frechet"]["value"] > 10 * same["frechet"]["floor"] and same["recall"] < 0.1
-    assert real["recall"] == real["recalls"]["generated"] / real["recalls"]["real"]
+    assert real["recall"] == real["figures"]["recall"]["value"] / real["figures"]["recall"]["floor"]
 
 
 def test_a_picture_does_not_depend_on_how_many_are_drawn(monkeypatch):
@@ -125,6 +234,13 @@ def test_a_picture_does_not_depend_on_how_many_are_drawn(monkeypatch):
     assert (draw(denoiser, cond, 8, 2.0, 3, seed=6) - together).abs().max() > 0.1
 
 
+def test_texts_are_drawn_in_batches_too(monkeypatch):
+    pets = prompts(7, 1)
+    together = draw(Painter(), pets, 8, 2.0, 2, seed=5)
+    monkeypatch.setattr("diffusion_lib.judging.BATCH", 3)
+    assert (draw(Listener("en"), in_words(GRAMMARS["en"])(pets), 8, 2.0, 2, seed=5) - together).abs().max() < 1e-5
+
+
 def test_draw_is_what_sample_gives():
     denoiser, cond = tiny_denoiser(), prompts(4, 1)
     expected = dl.sample(dl.ClassifierFreeGuidance(denoiser, 2.5), (4, 3, 8, 8), steps=3, sampler=dl.DPMSolverPP2M(), cond=cond,
@@ -133,14 +249,23 @@ def test_draw_is_what_sample_gives():
 
 
 def test_a_classifier_is_judged_on_real_pictures():
-    result = judge_classifier(tiny_classifier(), Protocol(n=50))
+    result = judge_classifier(tiny_classifier(), few(50))
     x, asked = real_pictures(50, 8, Protocol.seed, "held_out")
     assert is_held_out(asked).all()
     logits = tiny_classifier()(x)
     assert result["accuracy"]["held_out"]["mood"] == share(logits[NAMES.index("mood")].argmax(1) == asked[:, NAMES.index("mood")]).value
 
 
-@pytest.mark.parametrize("call", [lambda: Protocol(n=2), lambda: Protocol(sweep_n=-1),
+def test_a_classifier_of_scenes_is_judged_on_scenes():
+    classifier = randomised(Classifier(ClassifierConfig(SIZES * 2, width=8, features=6, side=8)))
+    result = judge_classifier(classifier, few(40))
+    x, asked = real_pictures(40, 8, Protocol.seed, scene=True)
+    hats = torch.stack([classifier(x)[a].argmax(1) for a in (HAT, HAT + len(NAMES))], 1) == asked[:, :, HAT]
+    assert result["accuracy"]["seen"]["hat"] == share(hats.flatten()).value
+
+
+@pytest.mark.parametrize("call", [lambda: Protocol(n=2), lambda: Protocol(training_n=0),
+                                  lambda: Protocol(sweep=(Setting(1.0, 0, 5),)),
                                   lambda: attribute_accuracy(torch.zeros(3, 7), torch.zeros(2, 7))])
 def test_bad_input_is_refused(call):
     with pytest.raises(ValueError, match="but"):

@@ -6,10 +6,12 @@ JSON together with the SHA-256 of the file that was measured.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..checkpoints import load_checkpoint, read_about
+from ..evaluation import interval
 from ..networks.layers import count_parameters
 
 
@@ -24,14 +26,14 @@ def write_card(file: Path, results: dict[str, Any]) -> Path:
 
 def card_of(file: Path, results: dict[str, Any]) -> str:
     """The card of the model in `file`, as Markdown. results: as `write_card` keeps them."""
-    about = read_about(file)
+    about, measured = read_about(file), results.get("measured")
     recipe = about.get("recipe", "")
     facts = {
         "recipe": f"`recipes/{about.get('name', file.stem)}.toml`, in full below", "seed": about.get("seed"), "commit": about.get("commit"),
         "hardware": about.get("hardware"), "pictures seen": f"{about.get('pictures', 0):,}", "steps": f"{about.get('steps', 0):,}",
         "minutes": about.get("minutes"), "parameters": f"{count_parameters(load_checkpoint(file)):,}",
         "file": f"{file.stat().st_size / 1e6:.1f} MB, float16, SHA-256 `{results['sha256'][:16]}…`", "licence": about.get("licence"),
-    }
+    } | ({"measured": f"{measured['date']}, {measured['hardware']}, PyTorch {measured['torch']}"} if measured else {})
     lines = [f"| {name} | {value} |" for name, value in facts.items()]
     return "\n\n".join([
         f"# {file.stem}", description(recipe), "## How it was made", "\n".join(["| what | value |", "| --- | --- |", *lines]),
@@ -43,27 +45,93 @@ def description(recipe: str) -> str:
     return recipe.split("\n", 1)[0].lstrip("# ")
 
 
+# What was measured ---------------------------------------------------------------------------------------------------
+
+LANGUAGES = {"en": "English", "te": "Telugu"}
+LAWS = {"seen": "seen", "held_out": "held out"}
+FIGURES = {"frechet": "Fréchet distance", "kernel": "kernel distance", "precision": "precision", "recall": "recall",
+           "wasserstein": "sliced Wasserstein of details", "near copies": "near copies"}
+NOT_MEASURED = "not measured"
+
+
 def measurements(results: dict[str, Any]) -> str:
     """The results of `judge` or `judge_classifier` as Markdown that can be read in a terminal too."""
-    accuracy, error, protocol = results["accuracy"], results["standard_error"], results["protocol"]
-    rows = [f"| {name:10} | " + " | ".join(f"{percent(accuracy[law][name], error[law][name]):>14}" for law in ("seen", "held_out")) + " |"
-            for name in accuracy["seen"]]
-    what = "fresh real pictures" if "guidance" not in protocol else (
-        f"pictures drawn in {protocol['steps']} steps of {protocol['sampler']} with guidance {protocol['guidance']:g}")
-    parts = [f"Share of {results['n']:,} {what} in which the classifier finds what was asked (± one standard error; seed {protocol['seed']}):",
-             "\n".join([f"| {'attribute':10} | {'seen':>14} | {'held out':>14} |", "| --- | ---: | ---: |", *rows])]
-    if "frechet" in results:
-        f, r = results["frechet"], results["recalls"]
-        parts.append(f"Fréchet distance to real pictures at n = {f['n']:,}: {f['value']:.4g}; of real ones to each other: {f['floor']:.4g} "
-                     f"(± {f['standard_deviation']:.2g} from pair to pair). Recall: {r['generated']:.3f}, of real pictures {r['real']:.3f}: "
-                     f"a ratio of {results['recall']:.3f}.")
+    protocol, sections = results["protocol"], sections_of(results)
+    drawn = "" if "guidance" not in protocol else (
+        f" Pictures are drawn in {protocol['steps']} steps of {protocol['sampler']} with guidance {protocol['guidance']:g}.")
+    says = " Each wish is a sentence that says everything, also what is not to be there." if "languages" in results else ""
+    what = "pictures" if drawn else "fresh real pictures"
+    parts = [f"The share of {protocol['n']:,} {what} in which the classifier finds what was asked, with its 95 % interval."
+             f"{drawn}{says} Seed {protocol['seed']}.", _accuracy_table(sections)]
+    if "figures" in results:
+        trained = f"{protocol['training_n']:,} training pictures" if "training_n" in protocol else "the training pictures"
+        parts += [f"How real they look, in sets of {results['frechet']['n']:,}: means over pairs of sets ± standard deviations from "
+                  f"pair to pair. Near copies are those nearer to one of {trained} than 95 % of fresh real pictures are.",
+                  _figure_table(sections)]
     if results.get("sweep", {}).get("rows"):
-        rows = [f"| {row['guidance']:8g} | {row['steps']:5} | {percent(row['all'], row['standard_error']):>14} |" for row in results["sweep"]["rows"]]
-        parts += [f"All attributes found, at other settings (n = {results['sweep']['n']}):",
-                  "\n".join(["| guidance | steps |            all |", "| ---: | ---: | ---: |", *rows])]
+        parts += ["All attributes found, at other settings:", _sweep_table(sections)]
     return "\n\n".join(parts)
 
 
-def percent(value: float, error: float) -> str:
-    """A share with its standard error: 97.3 % ± 0.4."""
-    return f"{100 * value:.1f} % ± {100 * error:.1f}"
+def sections_of(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The results in each language, by its English name; of a model that does not read, all of them under an empty name."""
+    return {LANGUAGES.get(name, name): section for name, section in results.get("languages", {"": results}).items()}
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose columns stand below one another in a terminal: the first to the left, the others to the right."""
+    widths = [max(len(line[i]) for line in [head, *rows]) for i in range(len(head))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines = [[first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:]))]
+             for first, *others in [head, rule, *rows]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def percent(value: float, n: int) -> str:
+    """A share of n and its 95 % interval: 97.3 % (96.5 to 97.9)."""
+    low, high = interval(value, n)
+    return f"{100 * value:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def number(value: float | None, spread: float | None = None) -> str:
+    """A figure with three digits and its spread with two, or that there is none."""
+    if value is None:
+        return NOT_MEASURED
+    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return text if spread is None else f"{text} ± {spread:.2g}"
+
+
+def figure_title(name: str) -> str:
+    """A figure in words: "wasserstein 32" is the sliced Wasserstein distance of details in 32 x 32 pixels."""
+    stem, _, side = name.partition(" ")
+    return f"{FIGURES[stem]}, {side} × {side}" if side.isdigit() else FIGURES[name]
+
+
+def _columns(sections: dict[str, dict[str, Any]]) -> dict[str, tuple[dict[str, Any], str]]:
+    """Title -> whose share it is: each language's, for either law."""
+    return {f"{language}, {title}" if language else title: (section, law)
+            for language, section in sections.items() for law, title in LAWS.items()}
+
+
+def _accuracy_table(sections: dict[str, dict[str, Any]]) -> str:
+    columns, names = _columns(sections), next(iter(sections.values()))["accuracy"]["seen"]
+    return table(["attribute", *columns], [
+        [name, *(percent(section["accuracy"][law][name], section["n"]) for section, law in columns.values())] for name in names])
+
+
+def _figure_table(sections: dict[str, dict[str, Any]]) -> str:
+    own, rows = [section["figures"] for section in sections.values()], []
+    for name, bounds in own[0].items():
+        values = [number(figures[name].get("value"), figures[name].get("spread")) for figures in own]
+        floor, ceiling = number(bounds["floor"], bounds.get("floor_spread")), number(bounds.get("ceiling"))
+        rows.append([figure_title(name), *values, floor, ceiling])
+    return table(["figure", *(language or "generated" for language in sections), "real against real", "static against real"], rows)
+
+
+def _sweep_table(sections: dict[str, dict[str, Any]]) -> str:
+    columns, rows = _columns(sections), []
+    for i, row in enumerate(next(iter(sections.values()))["sweep"]["rows"]):
+        shares = [section["sweep"]["rows"][i].get(law) for section, law in columns.values()]
+        rows.append([f"{row['guidance']:g}", str(row["steps"]), f"{row['n']:,}",
+                     *(percent(share["value"], row["n"]) if share else NOT_MEASURED for share in shares)])
+    return table(["guidance", "steps", "n", *columns], rows)

@@ -1,0 +1,248 @@
+"""Writes the scoreboard: every measured model with what it was made of, how good it is, and which bars it meets.
+
+Nothing on the page is typed. It comes from the files beside the shipped models (diffusion_lib/zoo/*.json, written by
+`python -m diffusion_lib evaluate MODEL --card`) and from the records (diffusion_lib/records/*.json). The bars alone stand here.
+
+    python scripts/scoreboard.py                        # writes book/scoreboard.md; tests/test_scoreboard.py keeps it fresh
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "book" / "scoreboard.md"
+sys.path.insert(0, str(ROOT))
+
+from diffusion_lib import zoo  # noqa: E402
+from diffusion_lib.checkpoints import read_about  # noqa: E402
+from diffusion_lib.records.training_runs import FOLDER  # noqa: E402
+from diffusion_lib.zoo.card import NOT_MEASURED, description, measurements, number, percent, sections_of, table  # noqa: E402
+
+NOT_RECORDED = "not recorded"
+
+
+# Bars ----------------------------------------------------------------------------------------------------------------
+
+class Bar(NamedTuple):
+    """A promise. words: what is measured. reached: results, or a record -> the worst of it, or None. limit: what it has to be.
+    at_most: whether less is better."""
+
+    words: str
+    reached: Callable[[dict], float | None]
+    limit: float
+    at_most: bool = False
+
+    def met(self, results: dict) -> bool | None:
+        """Whether it is met; None where nothing was measured."""
+        value = self.reached(results)
+        return None if value is None else value <= self.limit if self.at_most else value >= self.limit
+
+
+def everything_right(law: str) -> Callable[[dict], float | None]:
+    """The share of pictures with all asked attributes."""
+    return lambda results: min(section["accuracy"][law]["all"] for section in sections_of(results).values())
+
+
+def in_few_steps(law: str, steps: int = 8, n: int = 2000) -> Callable[[dict], float | None]:
+    """The same after so many steps, with the guidance of all the rest."""
+    def reached(results: dict) -> float | None:
+        rows = [row for section in sections_of(results).values() for row in section.get("sweep", {}).get("rows", ())
+                if (row["guidance"], row["steps"]) == (results["protocol"]["guidance"], steps) and row["n"] >= n and law in row]
+        return min((row[law]["value"] for row in rows), default=None)
+    return reached
+
+
+def over_floor(name: str) -> Callable[[dict], float | None]:
+    """The worst ratio of a figure to its floor."""
+    def reached(results: dict) -> float | None:
+        figures = [section["figures"][name] for section in sections_of(results).values() if name in section.get("figures", {})]
+        return max((figure["value"] / figure["floor"] for figure in figures), default=None)
+    return reached
+
+
+def figure(name: str) -> Callable[[dict], float | None]:
+    """The largest value of a figure."""
+    return lambda results: max((section["figures"][name]["value"] for section in sections_of(results).values()
+                                if name in section.get("figures", {})), default=None)
+
+
+def promised(seen: float, held_out: float) -> tuple[Bar, ...]:
+    """The bars that every model of pets has."""
+    return (Bar("all asked attributes, seen combinations", everything_right("seen"), seen),
+            Bar("all asked attributes, held-out combinations", everything_right("held_out"), held_out),
+            Bar("Fréchet distance / floor", over_floor("frechet"), 1.1, at_most=True))
+
+
+LOOKS = (Bar("sliced Wasserstein of details / floor", over_floor("wasserstein"), 1.3, at_most=True),
+         Bar("near copies", figure("near copies"), 0.075, at_most=True))
+BARS: dict[str, tuple[Bar, ...]] = {
+    "pets32": (*promised(0.97, 0.95), Bar("recall / that of real pictures", lambda results: results.get("recall"), 0.9)),
+    "pets32-text": (*promised(0.98, 0.96), Bar("all in 8 steps, seen", in_few_steps("seen"), 0.95),
+                    Bar("all in 8 steps, held out", in_few_steps("held_out"), 0.90), *LOOKS),
+    "scenes64-text": (*promised(0.90, 0.80), *LOOKS),
+    "pets32-classifier": (Bar("all attributes of fresh real pictures", everything_right("seen"), 0.99),),
+    "pets32-quick": (Bar("all asked attributes, seen combinations, worst seed",
+                         lambda record: min(run["found"]["seen"] for run in record["runs"]), 0.90),
+                     Bar("minutes on 2 cores, longest run", lambda record: max(run["minutes"] for run in record["runs"]), 8.0,
+                         at_most=True)),
+}
+
+
+# What was measured ---------------------------------------------------------------------------------------------------
+
+class Entry(NamedTuple):
+    """A model that was measured. made: recipe, hardware, minutes, pictures, seed, date, as far as they are known."""
+
+    name: str
+    made: dict[str, Any]
+    results: dict[str, Any]
+
+
+def shipped() -> list[Entry]:
+    """The models of the zoo that have been measured."""
+    return [Entry(model.name, read_about(model.file), json.loads(model.file.with_suffix(".json").read_text(encoding="utf-8")))
+            for model in zoo.models() if model.file.with_suffix(".json").is_file()]
+
+
+def starts() -> list[dict]:
+    """The records of recipes that were run from nothing with several seeds (benchmarks/quick_start.py)."""
+    return [record for record in records().values() if "recipe" in record and any("minutes" in run for run in record.get("runs", ()))]
+
+
+def comparisons() -> dict[str, dict]:
+    """The records of benchmarks that compare trainings of equal length (benchmarks/equal_time.py)."""
+    return {name: record for name, record in records().items() if "runs" in record and "judged pictures" in record}
+
+
+def races() -> dict[str, dict]:
+    """The records of races against other libraries (benchmarks/learning_speed.py)."""
+    return {name: record for name, record in records().items() if any("library" in run and run["points"] for run in record.get("runs", ()))}
+
+
+def records() -> dict[str, dict]:
+    """All records, by name."""
+    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(FOLDER.glob("*.json"))}
+
+
+# The page ------------------------------------------------------------------------------------------------------------
+
+HEAD = """# Scoreboard
+
+Every model that was measured, what it was made of, and which of its promises it keeps. All of them were asked in the same
+way by one judge, a classifier of known accuracy. Beside each figure stand two others: its **floor**, what fresh real
+pictures get against other real ones, and its **ceiling**, what pure static gets. A figure near its floor cannot be told
+from real at this number of pictures; a figure far from it can, whatever the pictures look like to us.
+"""
+
+
+def overview(entries: Iterable[Entry]) -> str:
+    """One line a model."""
+    rows = []
+    for name, made, results in entries:
+        met, accuracy = [bar.met(results) for bar in BARS.get(name, ())], results["accuracy"]
+        rows.append([name, str(made.get("minutes", NOT_RECORDED)), made.get("hardware", NOT_RECORDED), f"{made['pictures']:,}",
+                     percent(accuracy["seen"]["all"], results["n"]), percent(accuracy["held_out"]["all"], results["n"]),
+                     f"{met.count(True)} of {len(met)}"])
+    return table(["model", "minutes", "hardware", "pictures seen", "all right, seen", "all right, held out", "bars met"], rows)
+
+
+def verdicts(name: str, results: dict) -> str:
+    """Which of its bars a model meets."""
+    rows = []
+    for bar in BARS[name]:
+        met, value = bar.met(results), bar.reached(results)
+        reached, verdict = (NOT_MEASURED, NOT_MEASURED) if met is None else (f"{value:.4g}", "met" if met else "**missed**")
+        rows.append([bar.words, f"{'at most' if bar.at_most else 'at least'} {bar.limit:g}", reached, verdict])
+    return table(["bar", "promised", "reached", "verdict"], rows)
+
+
+def facts(entry: Entry) -> str:
+    """What one model was made of."""
+    made, measured = entry.made, entry.results.get("measured", {})
+    rows = {"recipe": f"`recipes/{entry.name}.toml`", **{what: made.get(what) for what in ("seed", "commit", "hardware", "minutes")},
+            "pictures seen": f"{made['pictures']:,}", "trained": made.get("date"),
+            "measured": f"{measured['date']} on {measured['hardware']}" if measured else None}
+    return table(["what", "value"], [[what, NOT_RECORDED if value is None else str(value)] for what, value in rows.items()])
+
+
+def model(entry: Entry) -> str:
+    """The section of one model."""
+    parts = [f"## {entry.name}", description(entry.made.get("recipe", "")), facts(entry)]
+    if entry.name in BARS:
+        parts.append(verdicts(entry.name, entry.results))
+    return "\n\n".join([*parts, measurements(entry.results)])
+
+
+def comparison(name: str, record: dict) -> str:
+    """One benchmark: means and spreads over the seeds of each variant."""
+    variants = list(dict.fromkeys(run["variant"] for run in record["runs"]))
+    rows = []
+    for variant in variants:
+        runs = [run for run in record["runs"] if run["variant"] == variant]
+        found = [run["found"]["all"] for run in runs]
+        rows.append([variant, ", ".join(str(run["seed"]) for run in runs), f"{fmean(run['pictures'] for run in runs):,.0f}", mean(found)])
+    hardware = f", {record['hardware']}" if "hardware" in record else ""
+    about = (f"{record['seconds']:g} CPU seconds of training each{hardware}; {record['judged pictures']} pictures judged a run "
+             f"(`{record['made by']}`). All right: mean ± standard deviation over seeds.")
+    return "\n\n".join([f"### {name}", about, table(["variant", "seeds", "pictures seen", "all right"], rows)])
+
+
+def start(record: dict) -> str:
+    """A recipe that was run from nothing, seed by seed."""
+    rows = [[str(run["seed"]), f"{run['minutes']:.1f}", run["hardware"], f"{run['pictures']:,}",
+             *(percent(run["found"][law], record["n"]) for law in ("seen", "held_out"))] for run in record["runs"]]
+    about = (f"`recipes/{record['recipe']}.toml`, by `{record['made by']}`; {record['n']:,} pictures judged a run, drawn in "
+             f"{record['steps']} steps with guidance {record['guidance']:g}.")
+    bars = [verdicts(record["recipe"], record)] if record["recipe"] in BARS else []
+    return "\n\n".join([f"### {record['recipe']}", about, *bars,
+                        table(["seed", "minutes", "hardware", "pictures seen", "all right, seen", "all right, held out"], rows)])
+
+
+def race(name: str, record: dict) -> str:
+    """Where every library stood at the end of its runs: means and spreads over the seeds."""
+    runs, rows = [run for run in record["runs"] if run["points"]], []
+    for library, minutes in dict.fromkeys((run["library"], run["minutes"]) for run in runs):
+        own = [run for run in runs if (run["library"], run["minutes"]) == (library, minutes)]
+        ends = [run["points"][-1] for run in own]
+        rows.append([library, f"{minutes:g}", ", ".join(str(run["seed"]) for run in own), f"{fmean(end['pictures'] for end in ends):,.0f}",
+                     *(mean([end[quality] for end in ends]) for quality in ("seen", "held_out", "frechet")),
+                     mean([run["frechet_floor"] for run in own])])
+    about = (f"The same pictures, minutes, number of parameters and judge for all (`{record['made by']}`): means ± standard "
+             f"deviations over seeds.")
+    return "\n\n".join([f"### {name}", about, table(
+        ["library", "minutes", "seeds", "pictures seen", "all right, seen", "all right, held out", "Fréchet distance", "its floor"], rows)])
+
+
+def mean(values: list[float]) -> str:
+    """A mean and, of several values, their spread."""
+    return number(fmean(values), stdev(values) if len(values) > 1 else None)
+
+
+def page() -> str:
+    """The whole page."""
+    entries = shipped()
+    painters = [entry for entry in entries if "figures" in entry.results]
+    parts = [HEAD, overview(painters), *map(model, sorted(entries, key=lambda entry: entry not in painters))]
+    if found := starts():
+        parts += ["## From nothing", "How long a recipe takes until its model obeys, seed by seed.", *map(start, found)]
+    if found := races():
+        parts += ["## Against other libraries", "Who learns fastest?", *(race(name, record) for name, record in found.items())]
+    if found := comparisons():
+        parts += ["## Equal time", "What a change of the recipe or the network buys when every variant gets the same time.",
+                  *(comparison(name, record) for name, record in found.items())]
+    parts.append("Written by `scripts/scoreboard.py` from the files beside the shipped models and from the records.")
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def main() -> int:
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"{PAGE.relative_to(ROOT)}: {', '.join(entry.name for entry in shipped())}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

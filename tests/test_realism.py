@@ -1,0 +1,83 @@
+"""Real, static, copied, grainy: sets of pictures whose figures are known, or known to stand in a certain order."""
+
+from statistics import fmean, stdev
+
+import pytest
+import torch
+
+import diffusion_lib as dl
+from diffusion_lib.data.pets import NAMES, PartyPets, is_held_out
+from diffusion_lib.realism import Comparison, compare, compared, looks, real_pictures, training_pictures
+from tiny import tiny_classifier
+
+N = 120
+
+
+@pytest.fixture(scope="module")
+def training():
+    return torch.cat(list(training_pictures(300, 8)))
+
+
+@pytest.fixture(scope="module")
+def comparison(training) -> Comparison:
+    real = real_pictures(N, 8, seed=99)[0]
+    drawn = {"real": real, "twice": torch.cat([real, real_pictures(N, 8, seed=98)[0], real[:5]]),
+             "grainy": real + 0.05 * dl.randn(real.shape, dl.CounterGenerator(1)),
+             "copied": torch.cat([training[:N // 2], real[:N // 2]]),
+             "static": dl.randn(real.shape, dl.CounterGenerator(3)).clamp(-1, 1)}
+    return compared(tiny_classifier(), drawn, N, 7, training.split(70))
+
+
+def test_a_set_is_no_distance_from_itself(training):
+    (look,) = looks(tiny_classifier(), [real_pictures(N, 8, 1)[0]], [training])
+    figures = compare(look, look)
+    assert figures["precision"] == figures["recall"] == 1 and figures["wasserstein 8"] == 0 and abs(figures["frechet"]) < 1e-6
+    assert figures["near copies"] == 0.05                    # of 120 pictures, 6 are nearer than the 5th percentile
+
+
+def test_means_and_spreads_by_hand():
+    pairs = Comparison({"a": [{"x": 1.0}, {"x": 2.0}], "b": [{"x": 6.0}]}, [{"x": 3.0}, {"x": 5.0}], [{"x": 10.0}, {"x": 20.0}])
+    assert pairs.figures(["a"]) == {"x": {"value": 1.5, "spread": stdev([1, 2]), "floor": 4.0, "floor_spread": stdev([3, 5]),
+                                          "ceiling": 15.0}}
+    assert pairs.figures(["a", "b"])["x"]["value"] == 3.0
+
+
+def test_real_pictures_stand_at_the_floor_and_static_at_the_ceiling(comparison):
+    real, static = comparison.figures(["real"]), comparison.figures(["static"])
+    for name in ("frechet", "kernel", "wasserstein 8"):
+        floor, spread = real[name]["floor"], real[name]["floor_spread"]
+        assert abs(real[name]["value"] - floor) < 5 * spread and static[name]["value"] > floor + 20 * spread
+        assert abs(static[name]["value"] / static[name]["ceiling"] - 1) < 0.1
+    assert static["precision"]["value"] < 0.6 < 0.8 < real["precision"]["floor"]
+    assert abs(real["recall"]["value"] - real["recall"]["floor"]) < 0.1
+
+
+def test_grain_moves_the_details(comparison):
+    real, grainy = (comparison.figures([name])["wasserstein 8"] for name in ("real", "grainy"))
+    assert grainy["value"] > 1.3 * grainy["floor"] and real["value"] < 1.3 * real["floor"]
+
+
+def test_copies_are_found(comparison):
+    """Half of one set was trained on: of the other half some 5 % are near, as of real ones."""
+    near = {name: comparison.figures([name])["near copies"] for name in ("real", "copied", "static")}
+    assert 0.5 <= near["copied"]["value"] < 0.6 and near["static"]["value"] == 0
+    assert near["real"]["value"] < 0.15 and 0.02 < near["real"]["floor"] < 0.1
+
+
+def test_all_generated_pictures_count_in_sets_of_one_size(comparison):
+    """Of 245 pictures two sets of 120 are taken; the first of them is the whole of another set."""
+    assert {name: len(pairs) for name, pairs in comparison.generated.items()} == {
+        "real": 4, "twice": 8, "grainy": 4, "copied": 4, "static": 4}
+    assert [pair for pair in comparison.generated["twice"] if pair in comparison.generated["real"]] == comparison.generated["real"]
+    assert comparison.figures(["real"])["frechet"]["value"] == fmean(pair["frechet"] for pair in comparison.generated["real"])
+
+
+def test_training_pictures_are_those_of_the_run():
+    parts = list(training_pictures(300, 8, seed=5))
+    assert torch.equal(torch.cat(parts), PartyPets(8, "train", seed=5).batch(range(300))[0]) and len(parts) == 2
+
+
+def test_real_pictures_of_scenes():
+    x, pets = real_pictures(5, 16, 3, scene=True)
+    assert x.shape == (5, 3, 16, 16) and pets.shape == (5, 2, len(NAMES)) and not is_held_out(pets).any()
+    assert torch.equal(x, PartyPets(16, "validation", scene=True, seed=3).batch(range(5))[0])

@@ -1,0 +1,89 @@
+"""The scoreboard: fresh, and its verdicts follow from the results."""
+
+import pytest
+
+from diffusion_lib import zoo
+from scripts.scoreboard import BARS, PAGE, Bar, Entry, figure, in_few_steps, over_floor, overview, page, race, shipped, start, starts, verdicts
+
+
+def test_the_page_is_fresh():
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python scripts/scoreboard.py"
+
+
+def test_every_measured_model_is_on_it():
+    text = page()
+    for entry in shipped():
+        assert f"\n## {entry.name}\n" in text
+    for record in starts():
+        assert f"\n### {record['recipe']}\n" in text
+    assert {entry.name for entry in shipped()} == {model.name for model in zoo.models()}
+
+
+def results(seen=0.98, few=0.95, frechet=1.05, details=1.2, near=0.05) -> dict:
+    """Of one model in one language; figures are given in floors."""
+    def stands(value, floor=2.0):
+        return {"value": value * floor, "floor": floor, "spread": 0.1, "floor_spread": 0.1, "ceiling": 50.0}
+
+    def row(guidance, n, value):
+        return {"guidance": guidance, "steps": 8, "n": n, "seen": {"value": value}}
+
+    figures = {"frechet": stands(frechet), "wasserstein": stands(details, 0.01), "near copies": stands(near, 1.0)}
+    return {"n": 2000, "accuracy": {"seen": {"all": seen}, "held_out": {"all": 0.97}}, "recall": 0.95, "figures": figures,
+            "frechet": figures["frechet"] | {"n": 1000},
+            "sweep": {"rows": [row(1.0, 2000, 0.1), row(2.0, 100, 0.2), row(2.0, 2000, few)]},
+            "protocol": {"n": 2000, "guidance": 2.0, "steps": 30, "sampler": "x", "seed": 7}}
+
+
+def in_languages(**each) -> dict:
+    return results() | {"languages": each}
+
+
+def test_the_worst_language_counts():
+    both = in_languages(en=results(seen=0.99, frechet=1.0, few=0.96), te=results(seen=0.96, frechet=1.2, few=0.94))
+    seen, frechet = BARS["pets32-text"][0], BARS["pets32-text"][2]
+    assert seen.reached(both) == 0.96 and not seen.met(both) and seen.met(both["languages"]["en"])
+    assert frechet.reached(both) == pytest.approx(1.2) and not frechet.met(both)
+    assert in_few_steps("seen")(both) == 0.94
+
+
+def test_few_steps_are_those_at_the_main_guidance_and_at_full_n():
+    assert in_few_steps("seen")(results(few=0.93)) == 0.93 and in_few_steps("held_out")(results()) is None
+    assert in_few_steps("seen", n=100)(results()) == 0.2 and in_few_steps("seen", steps=4)(results()) is None
+
+
+def test_figures_count_in_floors():
+    assert over_floor("wasserstein")(results(details=1.35)) == pytest.approx(1.35)
+    assert over_floor("wasserstein")({"protocol": {}, "n": 5}) is None and figure("near copies")(results(near=0.06)) == 0.06
+
+
+@pytest.mark.parametrize("value, verdict", [(1.3, True), (1.31, False), (None, None)])
+def test_verdicts(value, verdict):
+    bar = Bar("grain", lambda results: value, 1.3, at_most=True)
+    assert bar.met({}) is verdict and (verdict is None or Bar("x", lambda results: -value, -1.3).met({}) is verdict)
+
+
+def test_missed_bars_are_said():
+    good, bad = (Entry("scenes64-text", {"pictures": 5}, found) for found in (results(), results(near=0.08, seen=0.89)))
+    kept, missed = (verdicts(entry.name, entry.results) for entry in (good, bad))
+    assert "missed" not in kept and "not measured" not in kept
+    assert missed.count("**missed**") == 2 and "0.08" in missed
+    assert "5 of 5" in overview([good]) and "3 of 5" in overview([bad])
+    assert "89.0 % (87.6 to 90.3)" in overview([bad])
+
+
+def test_a_start_is_shown_seed_by_seed():
+    runs = [{"seed": seed, "minutes": minutes, "pictures": 9000, "hardware": "an abacus", "found": {"seen": seen, "held_out": 0.8}}
+            for seed, minutes, seen in ((1, 7.0, 0.95), (2, 8.5, 0.91))]
+    text = start({"made by": "x.py", "recipe": "pets32-quick", "n": 500, "guidance": 2.0, "steps": 30, "runs": runs})
+    assert "at least 0.9" in text and "0.91" in text and text.count("**missed**") == 1            # the longer run takes 8.5 minutes
+    assert "95.0 % (92.7 to 96.6)" in text
+
+
+def test_a_race_shows_the_ends_of_all_runs():
+    def run(library, seed, *seen):
+        return {"library": library, "minutes": 6, "seed": seed, "frechet_floor": 4.0,
+                "points": [{"pictures": 1000 * (i + 1), "seen": value, "held_out": 0.5, "frechet": 8.0} for i, value in enumerate(seen)]}
+    text = race("x", {"made by": "x.py", "runs": [run("ours", 0, 0.1, 0.9), run("ours", 1, 0.2, 0.7), run("theirs", 0, 0.3), run("theirs", 1)]})
+    ours, theirs = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[-2:])
+    assert ours == ["ours", "6", "0, 1", "2,000", "0.8 ± 0.14", "0.5 ± 0", "8 ± 0", "4 ± 0"]
+    assert theirs == ["theirs", "6", "0", "1,000", "0.3", "0.5", "8", "4"]
