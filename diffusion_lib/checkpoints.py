@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from .conditioning import AttributeConditioner, ClassConditioner, TextConditioner
 from .denoisers import NeuralDenoiser
-from .networks.classifier import Classifier, ClassifierConfig
+from .networks.classifier import Classifier, ClassifierConfig, PairClassifier
 from .networks.unet import UNet, UNetConfig
 from .process import Parameterization, parameterization_named
 from .schedules import CosineSchedule, EDMSchedule, LinearBetaSchedule, RectifiedFlowSchedule
@@ -32,7 +32,7 @@ from .words import Vocabulary
 
 CLASSES: dict[str, type] = {cls.__name__: cls for cls in (
     NeuralDenoiser, UNet, UNetConfig, ClassConditioner, AttributeConditioner, TextConditioner, Vocabulary,
-    Classifier, ClassifierConfig,
+    Classifier, ClassifierConfig, PairClassifier,
     CosineSchedule, LinearBetaSchedule, RectifiedFlowSchedule, EDMSchedule)}
 
 FORMAT = "diffusion_lib checkpoint 1"

@@ -27,9 +27,9 @@ def classification_loss(classifier: nn.Module, x: Tensor, attributes: Tensor, *,
                         generator: torch.Generator | None = None) -> LossTerms:
     """How surprised a classifier is by the right answers: cross-entropy in nats, summed over questions.
 
-    x: (B, C, H, W), in [-1, 1]. attributes: (B, A) int64. noise, shift: as in `augment`. A loss for `train`; as no time
-    is drawn, t is 0 everywhere.
+    x: (B, C, H, W), in [-1, 1]. attributes: (B, A) int64, or (B, 2, A) for a `PairClassifier`. noise, shift: as in `augment`.
+    A loss for `train`; as no time is drawn, t is 0 everywhere.
     """
     logits = classifier(augment(x, noise, shift, generator))
-    per_sample = sum(nn.functional.cross_entropy(part.float(), wanted, reduction="none") for part, wanted in zip(logits, attributes.T))
+    per_sample = sum(nn.functional.cross_entropy(part.float(), wanted, reduction="none") for part, wanted in zip(logits, attributes.flatten(1).T))
     return LossTerms(per_sample.mean(), per_sample, torch.zeros(len(x), dtype=torch.float64))

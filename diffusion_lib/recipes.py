@@ -25,10 +25,10 @@ from torch.utils.data import Dataset
 from .classification import classification_loss
 from .conditioning import AttributeConditioner, ClassConditioner, Conditioner, TextConditioner
 from .data.images import PictureFolder, cifar_10, fashion_mnist
-from .data.pets import SIZES, CaptionedPets, PartyPets, pet_vocabulary, understand
+from .data.pets import SIZES, CaptionedPets, PartyPets, pet_vocabulary, understand, understand_scene
 from .denoisers import NeuralDenoiser
 from .losses import TimeLaw, Weighting, diffusion_loss, logit_normal_t, min_snr, stratified_t, uniform_t, unit
-from .networks.classifier import Classifier, ClassifierConfig
+from .networks.classifier import Classifier, ClassifierConfig, PairClassifier
 from .networks.unet import UNet, UNetConfig
 from .process import V, Parameterization, parameterization_named
 from .schedules import CosineSchedule, EDMSchedule, LinearBetaSchedule, RectifiedFlowSchedule
@@ -81,9 +81,14 @@ def pet_classifier(width: int = 48, features: int = 64, side: int = 32) -> Class
     return Classifier(ClassifierConfig(SIZES, width, features, side=side))
 
 
+def pair_classifier(width: int = 32, features: int = 128, side: int = 64) -> PairClassifier:
+    """Asks about the seven attributes of each pet of a scene."""
+    return PairClassifier(ClassifierConfig(SIZES + SIZES, width, features, side=side))
+
+
 DATA = {"party pets": PartyPets, "captioned pets": CaptionedPets, "fashion-mnist": fashion_mnist, "cifar-10": cifar_10, "folder": PictureFolder}
 DENOISING_NETWORKS = {"unet": UNetConfig}
-CLASSIFYING_NETWORKS = {"pet classifier": pet_classifier}
+CLASSIFYING_NETWORKS = {"pet classifier": pet_classifier, "pair classifier": pair_classifier}
 CONDITIONERS = {"attributes": attribute_conditioner, "text": text_conditioner, "classes": ClassConditioner}
 SCHEDULES = {"cosine": CosineSchedule, "linear beta": LinearBetaSchedule, "rectified flow": RectifiedFlowSchedule, "edm": EDMSchedule}
 TIMES = {"uniform": lambda: uniform_t, "stratified": lambda: stratified_t, "logit-normal": logit_normal_t}
@@ -108,7 +113,7 @@ class Diffusion:
 
 @dataclass(frozen=True)
 class Strip:
-    """The section [strip]. prompts: pets in words."""
+    """The section [strip]. prompts: pets in words, or scenes where the data are scenes."""
 
     prompts: tuple[str, ...]
 
@@ -155,7 +160,7 @@ def parse_recipe(text: str, name: str) -> Recipe:
     with torch.random.fork_rng():                            # the first weights depend on the recipe's seed alone
         torch.manual_seed(config.seed)
         model, loss = _denoiser(sections) if "diffusion" in sections else _classifier(sections)
-    prompts = _prompts(sections["strip"], model) if "strip" in sections else ()
+    prompts = _prompts(sections["strip"], model, bool(sections["data"].get("scene"))) if "strip" in sections else ()
     return Recipe(name, text, model, named("[data]", DATA, sections["data"]), loss, config, prompts)
 
 
@@ -183,14 +188,15 @@ def _classifier(sections: Mapping[str, Any]) -> tuple[Classifier, Loss]:
     return model, partial(classification_loss, noise=settings.noise, shift=settings.shift)
 
 
-def _prompts(section: Mapping[str, Any], model: NeuralDenoiser | Classifier) -> tuple[str, ...]:
+def _prompts(section: Mapping[str, Any], model: NeuralDenoiser | Classifier, scene: bool) -> tuple[str, ...]:
+    """What the strip shows, each text checked. scene: whether they are about two pets."""
     conditioner = getattr(getattr(model, "network", None), "conditioner", None)
     if not isinstance(conditioner, (AttributeConditioner, TextConditioner)):
         raise RecipeError("[strip] prompts are about pets, but this recipe has no [conditioner] name = \"attributes\" or \"text\"")
     prompts = called("[strip]", Strip, section).prompts
     for prompt in prompts:
         with _blamed_on(f"[strip] prompts holds {prompt!r}, but"):
-            if notices := understand(prompt).notices:
+            if notices := (understand_scene if scene else understand)(prompt).notices:
                 raise ValueError(notices[0])
     return prompts
 

@@ -1,5 +1,6 @@
 """Recipes: what they say is what is built, and what nobody understands is refused with its place."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,10 @@ def test_the_shipped_recipes_can_be_followed(path):
     recipe = read_recipe(path)
     assert recipe.name == path.stem and recipe.text == path.read_text(encoding="utf-8")
     assert recipe.text.startswith(f"# {path.stem}: ")       # the first sentence of the model's card
-    picture, attributes = recipe.dataset[0]
-    assert picture.shape == (3, 32, 32) and attributes.shape == (7,)
+    picture, told = recipe.dataset[0]                        # as many attributes as a pet has, or the room for a caption
+    size, *_ = map(int, re.findall(r"\d+", path.stem))
+    assert picture.shape == (3, size, size)
+    assert told.shape == {"pets32-text": (32,), "scenes64-text": (64,), "scenes64-classifier": (2, 7)}.get(path.stem, (7,))
 
 
 def test_a_recipe_means_what_it_says():
@@ -94,7 +97,7 @@ def test_a_classifier_has_recipes_too():
     (changed('name = "unet"', 'name = "resnet"'), ("[network]", "'resnet'", "unet")),
     (changed('name = "party pets"', ""), ("[data]", "None", "party pets")),
     (changed("size = 8", "size = 4"), ("[data]", "size", "4", "between 8 and 512")),
-    (changed('name = "attributes"', 'name = "attributs"'), ("[conditioner]", "'attributs'", "attributes, classes")),
+    (changed('name = "attributes"', 'name = "attributs"'), ("[conditioner]", "'attributs'", "attributes, text, classes")),
     (changed('"flow"', '"flwo"'), ("[diffusion]", "'flwo'", "eps, x0, v, score, flow")),
     (changed('"rectified flow"', '"cosin"'), ("[diffusion] schedule", "'cosin'", "cosine")),
     (changed('schedule = { name = "rectified flow" }', 'schedule = "cosine"'), ("[diffusion]", "schedule", "'cosine'", "a table")),

@@ -4,7 +4,7 @@ It judges samples: its answers say whether a prompt was obeyed, and its features
 pictures.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +66,42 @@ class Classifier(nn.Module):
         """One tensor of logits (B, sizes[a]) per question. x: (B, C, H, W), in [-1, 1]."""
         h = nn.functional.silu(self.features(x))             # (B, features)
         return tuple(head(h) for head in self.heads)
+
+
+class PairClassifier(Classifier):
+    """Answers about two things side by side, those about the left one first: one network looks at each of them.
+
+        left: the lower left corner, 5/8 of the side     right: the lower right corner, in a mirror
+
+    So in both the thing that is asked about stands in the same place; what was learned on one side holds on the other, and
+    mistakes are as likely on either. What lies beyond a corner, such as most of the other thing, cannot touch its answers.
+
+    config: `sizes` of both; `features` of both together; `side` of the whole picture, a multiple of 64. Raises ValueError where
+    the halves of `sizes` differ, and as `Classifier`.
+    """
+
+    def __init__(self, config: ClassifierConfig):
+        half = len(config.sizes) // 2
+        if config.sizes[:half] != config.sizes[half:] or config.features % 2 or config.side % 64:
+            raise ValueError(f"sizes is {config.sizes}, features {config.features} and side {config.side}, but there have to be the same "
+                             "questions about both things, as many features of each, and a side that is a multiple of 64")
+        super().__init__(replace(config, sizes=config.sizes[:half], features=config.features // 2, side=config.side * 5 // 8))
+        self.config = config
+
+    def features(self, x: Tensor) -> Tensor:
+        """What all answers are read from, the left thing's features first. x: (B, C, H, W), in [-1, 1]; returns (B, features)."""
+        return super().features(corners(x)).unflatten(0, (-1, 2)).flatten(1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """One tensor of logits (B, sizes[a]) per question. x: (B, C, H, W), in [-1, 1]."""
+        left, right = nn.functional.silu(self.features(x)).chunk(2, dim=1)  # (B, features / 2) each
+        return tuple(head(h) for h in (left, right) for head in self.heads)
+
+
+def corners(x: Tensor) -> Tensor:
+    """The lower left corner of each picture and the mirrored lower right one, in turn: (B, C, H, W) to (2 B, C, 5/8 H, 5/8 W)."""
+    height, width = x.shape[-2] * 5 // 8, x.shape[-1] * 5 // 8
+    return torch.stack([x, x.flip(-1)], 1)[..., -height:, :width].flatten(0, 1)
 
 
 @torch.no_grad()

@@ -95,12 +95,12 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def count_flops(network: nn.Module, shape: tuple[int, ...]) -> int:
+def count_flops(network: nn.Module, shape: tuple[int, ...], *cond) -> int:
     """The floating-point operations of one answer, 2 per multiply-add: convolutions and matrix products only.
 
-    network: takes (x, log_snr). shape: of one picture, (C, H, W).
+    network: takes (x, log_snr), and cond where it is given: the condition of one picture. shape: of that picture, (C, H, W).
     """
     x = torch.zeros(1, *shape, device=next(network.parameters()).device)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(x, x.new_zeros(1))
+        network(x, x.new_zeros(1), *cond)
     return counter.get_total_flops()
