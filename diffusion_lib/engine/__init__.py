@@ -1,0 +1,126 @@
+"""The book's models outside Python: one flat file of numbers, and a small engine that runs it in a page.
+
+    unet.wasm     the network in WebAssembly, made from engine/unet.c by engine/build.py
+    engine.js     JavaScript around it: reads the file, the words of a prompt, and walks from static to picture
+    pack(model)   a model as the file that both read
+
+The file: length of the JSON (uint32), the JSON, filled up with spaces to a multiple of 8; the walks (float64); the
+weights (float16), in the order in which one answer of the network asks for them. The walks are the schedule as numbers,
+so that JavaScript needs to know neither schedules nor what a network's output means: for 1, 2, ... 50 steps, a row
+(alpha, sigma, a, b) a stop, which is the 2x2 matrix of process.py.
+"""
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..conditioning import AttributeConditioner, TextConditioner
+from ..denoisers import NeuralDenoiser
+from ..networks.attention import Attention
+from ..networks.text import TextEncoder
+from ..networks.unet import UNet
+from ..process import coefficients
+from ..schedules import uniform_times
+
+FOLDER = Path(__file__).parent
+MOST_STEPS = 50
+LEVELS, HEAD = 8, 32                                         # as in engine/unet.c
+
+
+def wasm() -> bytes:
+    """The engine: a WebAssembly module."""
+    return (FOLDER / "unet.wasm").read_bytes()
+
+
+def module_source() -> str:
+    """The engine's JavaScript; it needs figures/js/_shared.js before it."""
+    return (FOLDER / "engine.js").read_text(encoding="utf-8")
+
+
+def pack(model: NeuralDenoiser, size: int = 32) -> bytes:
+    """A model as the engine reads it. Weights are rounded to float16: of the shipped models, which are float16, nothing is lost.
+
+    model: a U-Net's denoiser, without a condition, or with attributes or a text. size: height and width of its pictures.
+    Raises ValueError for a network that engine/unet.c cannot run.
+    """
+    network = model.network
+    shape = shape_of(network, size)
+    weights = torch.cat([weight.detach().flatten() for weight in in_order(network, size)]).numpy().astype("<f2")
+    walks = walks_of(model).numpy().astype("<f8")
+    content = walks.tobytes() + weights.tobytes() + bytes(weights.nbytes % 4)
+    header = {"format": 1, "shape": shape, "weights": weights.size, "steps": MOST_STEPS, "data_std": model.data_std,
+              "wish": _wish(network.conditioner), "sum": checksum(content)}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-(len(text) + 4) % 8)
+    return struct.pack("<I", len(text)) + text + content
+
+
+def checksum(content: bytes) -> int:
+    """Sum of w_i (2 i + 1) modulo 2^32 over 32-bit words: a change of any one word changes it. content: whole words."""
+    words = np.frombuffer(content, "<u4")
+    return int((words * (2 * np.arange(len(words), dtype=np.uint32) + 1)).sum(dtype=np.uint32))
+
+
+def walks_of(model: NeuralDenoiser) -> Tensor:
+    """The schedule at the stops of `uniform_times(n)`, n = 1 ... 50, one after the other: (rows, 4) float64, (alpha, sigma, a, b)."""
+    times = torch.cat([uniform_times(steps) for steps in range(1, MOST_STEPS + 1)])
+    at = coefficients(model.schedule, times, torch.zeros(len(times), dtype=torch.float64))
+    return torch.stack([at.alpha, at.sigma, *model.parameterization.row(at)], dim=1)
+
+
+def shape_of(network: UNet, size: int) -> list[int]:
+    """The whole numbers at the head of engine/unet.c, in its order."""
+    if not isinstance(network, UNet):
+        raise ValueError(f"the network is a {type(network).__name__}, but the engine runs a UNet")
+    config, conditioner = network.config, network.conditioner
+    smallest = size // config.factor
+    if size % config.factor or smallest % 8 or len(config.widths) > LEVELS:
+        raise ValueError(f"size is {size} and there are {len(config.widths)} levels, but the engine works on eight places at once: "
+                         f"size has to be a multiple of {8 * config.factor}, and there can be {LEVELS} levels")
+    heads = {module.out.in_features // module.attend.heads for module in network.modules() if isinstance(getattr(module, "attend", None), Attention)}
+    if heads - {HEAD}:
+        raise ValueError(f"attention has heads of {sorted(heads)} channels, but the engine's have {HEAD}")
+    if conditioner and conditioner.width % 8:
+        raise ValueError(f"the conditioner's width is {conditioner.width}, but the engine needs a multiple of 8")
+    text = isinstance(conditioner, TextConditioner)
+    rows = (len(conditioner.vocabulary.words) + 1 if text else conditioner.table.num_embeddings) if conditioner else 0
+    levels = [value for values in (config.widths, config.blocks, config.attention, [level in config.reads for level in range(len(config.widths))])
+              for value in (*map(int, values), *[0] * (LEVELS - len(values)))]
+    return [config.channels, size, config.stem, config.patch, config.embedding, len(network.log_snr.frequencies),
+            conditioner.width if conditioner else 0, rows, conditioner.vocabulary.length if text else 0, conditioner.layers if text else 0,
+            len(config.widths), *levels]
+
+
+def in_order(network: UNet, size: int) -> list[Tensor]:
+    """All weights, in the order in which one answer asks for them."""
+    asked: dict[str, Tensor] = {}
+
+    def listen(module: nn.Module, name: str):
+        def hook(*_):
+            if isinstance(module, TextEncoder):              # it reads the positions without calling them
+                asked[f"{name}.positions.weight"] = module.positions.weight
+            asked.update((f"{name}.{own}", weight) for own, weight in module.named_parameters(recurse=False))
+        return module.register_forward_pre_hook(hook)
+
+    hooks = [listen(module, name) for name, module in network.named_modules()]
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, network.config.channels, size, size), torch.zeros(1))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    missing = [name for name, _ in network.named_parameters() if name not in asked]
+    if missing:
+        raise ValueError(f"the network has weights that no answer asks for: {', '.join(missing)}")
+    return list(asked.values())
+
+
+def _wish(conditioner) -> dict:
+    """What JavaScript has to know to turn a wish into rows of a table."""
+    if isinstance(conditioner, TextConditioner):
+        return {"words": list(conditioner.vocabulary.words), "length": conditioner.vocabulary.length}
+    return {"sizes": list(conditioner.sizes)} if isinstance(conditioner, AttributeConditioner) else {}

@@ -1,0 +1,190 @@
+// The book's models in the page: what `diffusion_lib.engine.pack` wrote, run by engine/unet.c, led from static to picture.
+// It stands behind _shared.js, whose numbers it draws, and it knows nothing of pages: Worker and fetch are all it asks for.
+
+// ---- The file: JSON, walks (float64), weights (float16) ------------------------------------------------------------
+
+// bytes: an ArrayBuffer. Throws where the file is cut off, damaged, or not one of ours.
+function unpack(bytes) {
+  const damaged = (why) => new Error(`this is no model file, or a damaged one: ${why}`);
+  if (bytes.byteLength < 4) throw damaged('it is empty');
+  const length = new DataView(bytes).getUint32(0, true), begin = 4 + length;
+  if (begin % 8 || begin > bytes.byteLength) throw damaged('its first bytes make no sense');
+  let about;
+  try { about = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length))); } catch { throw damaged('its head is unreadable'); }
+  const rows = (about.steps * (about.steps + 3)) / 2, end = begin + 32 * rows + 4 * Math.ceil(about.weights / 2);
+  if (about.format !== 1 || end !== bytes.byteLength) throw damaged(`it has ${bytes.byteLength} bytes, not ${end}`);
+  const words = new Uint32Array(bytes, begin, (end - begin) / 4);
+  let sum = 0;
+  for (let i = 0; i < words.length; i++) sum = (sum + Math.imul(words[i], 2 * i + 1)) | 0;
+  if (sum >>> 0 !== about.sum) throw damaged('its checksum is another');
+  return { ...about, walks: new Float64Array(bytes, begin, 4 * rows), halves: new Uint16Array(bytes, begin + 32 * rows, about.weights) };
+}
+
+// The network itself: ask(x, log-SNR, wish) -> y. wasm: bytes of unet.wasm, or a compiled module.
+async function startNetwork(wasm, { shape, halves }) {
+  const made = await WebAssembly.instantiate(wasm, { Math });
+  const c = (made.instance ?? made).exports;
+  new Int32Array(c.memory.buffer, c.shape(), shape.length).set(shape);
+  const at = c.load(halves.length);
+  new Uint16Array(c.memory.buffer, at, halves.length).set(halves);
+  c.unfold();
+  return (x, logSnr, wish) => {
+    new Float32Array(c.memory.buffer, c.picture(), x.length).set(x);
+    new Int32Array(c.memory.buffer, c.wish(), wish.length).set(wish);
+    const y = c.answer(wish.length, logSnr);
+    if (!y) throw new Error('the weights are not those of this network');
+    return new Float32Array(c.memory.buffer, y, x.length).slice();
+  };
+}
+
+// The same in Workers, so that the page stays awake: a question goes in, an answer comes out, and whoever wants to stop
+// asks no more. Guidance asks two questions at a time; with two workers both are answered at once.
+// Their source is that of the function above: nothing has to be fetched. close() gives all memory back.
+function hireWorkers(wasm, model, count = 1) {
+  const body = `${startNetwork}
+    let ask;
+    onmessage = async ({ data: { id, start, question } }) => {
+      try {
+        if (start) { ask = await startNetwork(...start); postMessage({ id }); } else postMessage({ id, y: ask(...question) });
+      } catch (error) { postMessage({ id, error: String(error.message ?? error) }); }
+    };`;
+  const address = URL.createObjectURL(new Blob([body], { type: 'text/javascript' }));
+  const waiting = new Map();
+  let next = 0;
+  const post = (worker, message) => new Promise((resolve, reject) => {
+    waiting.set(++next, { resolve, reject });
+    worker.postMessage({ id: next, ...message });
+  });
+  const fail = (message) => { for (const { reject } of waiting.values()) reject(new Error(message)); waiting.clear(); };
+  const workers = Array.from({ length: count }, () => {
+    const worker = new Worker(address);
+    worker.onmessage = ({ data: { id, y, error } }) => {
+      const { resolve, reject } = waiting.get(id) ?? {};
+      waiting.delete(id);
+      if (error) reject?.(new Error(error)); else resolve?.(y);
+    };
+    worker.onerror = (event) => fail(event.message ?? 'the worker could not start');
+    return worker;
+  });
+  const { shape, halves } = model;
+  const ready = Promise.all(workers.map((worker) => post(worker, { start: [wasm, { shape, halves }] }))).finally(() => URL.revokeObjectURL(address));
+  let turn = 0;
+  return {
+    ready,
+    ask: (...question) => post(workers[turn++ % count], { question }),
+    close: () => { for (const worker of workers) worker.terminate(); fail('closed'); },
+  };
+}
+
+// The bytes at an address, with progress(bytes so far, all bytes or 0 where nobody said).
+async function fetchBytes(address, progress = () => {}, signal) {
+  const response = await fetch(address, { signal });
+  if (!response.ok) throw new Error(`${response.status} ${response.statusText}: ${address}`);
+  const all = response.headers.get('Content-Encoding') ? 0 : Number(response.headers.get('Content-Length') ?? 0);
+  const parts = [], reader = response.body.getReader();
+  let length = 0;
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    parts.push(part.value);
+    progress((length += part.value.length), all);
+  }
+  return new Blob(parts).arrayBuffer();
+}
+
+// ---- Words: the twin of diffusion_lib/words.py ----------------------------------------------------------------------
+
+const SHORTEST_REPAIRED = 4;
+
+const splitWords = (text) => text.normalize('NFC').toLowerCase().replace(/[\u200c\u200d]/g, '').match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
+
+function oneSlip(a, b) {
+  const [x, y] = [Array.from(a), Array.from(b)];
+  if (Math.abs(x.length - y.length) > 1 || a === b) return false;
+  let at = 0;
+  while (at < Math.min(x.length, y.length) && x[at] === y[at]) at++;
+  const rest = x.slice(at), other = y.slice(at), same = (s, t) => s.join('') === t.join('');
+  return same(rest.slice(1), other.slice(1)) || same(rest.slice(1), other) || same(rest, other.slice(1))
+    || (rest.length > 1 && same([rest[1], rest[0], ...rest.slice(2)], other));
+}
+
+// Vocabulary.read: the known words in their order, and what was done to the others.
+function readWords(text, { words, length }) {
+  const numbers = new Map(words.map((word, i) => [word, i + 1]));
+  const letters = (word) => Array.from(word).length;
+  const meant = (word) => {
+    if (numbers.has(word)) return word;
+    const near = letters(word) < SHORTEST_REPAIRED ? [] : words.filter((known) => letters(known) >= SHORTEST_REPAIRED - 1 && oneSlip(word, known));
+    return near.length === 1 ? near[0] : null;
+  };
+  const read = splitWords(text).map((word) => [word, meant(word)]), known = read.filter(([, m]) => m).map(([, m]) => m);
+  return {
+    words: known.slice(0, length),
+    numbers: known.slice(0, length).map((word) => numbers.get(word)),
+    repaired: read.filter(([word, m]) => m && m !== word),
+    unknown: [...new Set(read.filter(([, m]) => !m).map(([word]) => word))],
+    tooMany: Math.max(0, known.length - length),
+  };
+}
+
+// A wish as rows of the network's table: a text, or an attribute's number each (-1: unsaid), or null for "nothing".
+function wishOf({ wish }, said) {
+  if (wish.words) return said === null ? [] : readWords(said, wish).numbers;
+  let row = 0;
+  return (wish.sizes ?? []).map((size, i) => { const first = row; row += size + 1; return first + 1 + (said === null ? -1 : said[i]); });
+}
+
+// ---- The walk: the twins of denoisers.py, guidance.py and samplers.py -----------------------------------------------
+
+// The stops of a walk of so many steps: what x_t is made of there (alpha, sigma), and what the network's answer (a, b).
+function stopsOf({ walks, data_std: spread }, steps) {
+  const first = ((steps - 1) * (steps + 2)) / 2;
+  return Array.from({ length: steps + 1 }, (_, k) => {
+    const [alpha, sigma, a, b] = walks.subarray(4 * (first + k), 4 * (first + k) + 4);
+    return {
+      t: 1 - k / steps, alpha, sigma, a, b, det: alpha * b - sigma * a, scale: Math.hypot(alpha * spread, sigma),
+      logSnr: Math.min(20, Math.max(-20, 2 * (Math.log(alpha) - Math.log(sigma)))),
+    };
+  });
+}
+
+// One question: x_t = alpha x0 + sigma eps and y = a x0 + b eps, solved for x0. eps follows from x0, but not where sigma is 0.
+async function believe(ask, x, at, wish) {
+  const y = await ask(scaled(x, 1 / at.scale), at.logSnr, wish);
+  return { x0: blend(x, y, at.b / at.det, -at.sigma / at.det), eps: blend(y, x, at.alpha / at.det, -at.a / at.det) };
+}
+
+async function guided(ask, x, at, wish, nothing, guidance) {
+  if (guidance === 1) return believe(ask, x, at, wish);
+  const [said, unsaid] = await Promise.all([believe(ask, x, at, wish), believe(ask, x, at, nothing)]);
+  const mix = (u, v) => blend(u, v, guidance, 1 - guidance);
+  return { x0: mix(said.x0, unsaid.x0), eps: mix(said.eps, unsaid.eps) };
+}
+
+// Samplers: one step from `here` (x, at, x0, eps; before: the same one step earlier, or null) to the stop `s`.
+const ddim = (here, s) => blend(here.x0, here.eps, s.alpha, s.sigma);
+
+function dpmSolverPP2M({ x, at, x0, before }, s) {
+  const half = (stop) => Math.log(stop.alpha) - Math.log(stop.sigma), h = half(s) - half(at);
+  if (before && Number.isFinite(h)) {
+    const lean = h / (2 * (half(at) - half(before.at)));
+    x0 = blend(x0, before.x0, 1 + lean, -lean);
+  }
+  return blend(x, x0, s.sigma / at.sigma, -s.alpha * Math.expm1(-h));
+}
+
+// From static to picture: yields steps + 1 states { k, x, at, x0, eps }; the last is the picture and has no belief. What is not
+// given is as in the terminal (`diffusion_lib sample`), which draws the same picture.
+// ask: as `startNetwork` or `hireWorkers` give it. said: as in `wishOf`. x: where to begin, if not at the static of the seed.
+async function* walk(ask, model, { said = null, seed = 7, steps = 30, guidance = 2, sampler = dpmSolverPP2M, x = null } = {}) {
+  const [channels, size] = model.shape, stops = stopsOf(model, steps), wish = wishOf(model, said), nothing = wishOf(model, null);
+  let before = null;
+  x ??= scaled(staticOf(seed, channels * size * size), stops[0].sigma);
+  for (let k = 0; k < steps; k++) {
+    const at = stops[k], here = { k, x, at, before, ...await guided(ask, x, at, wish, nothing, said === null ? 1 : guidance) };
+    yield here;
+    x = sampler(here, stops[k + 1]);
+    before = { ...here, before: null };
+  }
+  yield { k: steps, x, at: stops[steps] };
+}
+
+export { unpack, startNetwork, hireWorkers, fetchBytes, splitWords, readWords, wishOf, stopsOf, ddim, dpmSolverPP2M, walk };
