@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
                           help="pictures a question for each of them that names no number; 0 leaves those out (default: 100)")
     evaluate.add_argument("--training-n", metavar="N", type=_whole(1, 10_000_000), default=Protocol.training_n,
                           help=f"pictures that were trained on, to be looked at for copies (default: {Protocol.training_n})")
-    evaluate.add_argument("--classifier", metavar="MODEL", default="pets32-classifier", help="who judges (default: pets32-classifier)")
+    evaluate.add_argument("--classifier", metavar="MODEL", help="who judges (default: pets32-classifier, or scenes64-classifier where there are two pets)")
     evaluate.add_argument("--json", action="store_true", help="print JSON, and nothing else")
     evaluate.add_argument("--card", action="store_true", help="write the results and the model's card beside its file")
     evaluate.set_defaults(run=run_evaluate)
@@ -194,14 +194,15 @@ def run_evaluate(options: argparse.Namespace) -> None:
     if isinstance(model, Classifier):
         results = judge_classifier(model, protocol)
     else:
-        classifier = _loaded(options.classifier)
+        data = tomllib.loads(about.get("recipe", "")).get("data", {})
+        judging = options.classifier or ("scenes64-classifier" if data.get("scene") else "pets32-classifier")
+        classifier = _loaded(judging)
         if not isinstance(classifier, Classifier):
-            raise UsageError(f"--classifier is {options.classifier!r}, a {type(classifier).__name__}, but it has to be a classifier")
+            raise UsageError(f"--classifier is {judging!r}, a {type(classifier).__name__}, but it has to be a classifier")
         if not isinstance(_conditioner(model), AttributeConditioner | TextConditioner):
             raise UsageError(f"MODEL is {options.model!r}, but only models that take pets, as attributes or in words, can be "
                              f"judged")
         languages = GRAMMARS if isinstance(_conditioner(model), TextConditioner) else None
-        data = tomllib.loads(about.get("recipe", "")).get("data", {})
         results = judge(model, classifier.to("cpu"), protocol, languages, data.get("seed", 0))
     print(json.dumps(results) if options.json else measurements(results))
     if options.card:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from .binding import bindings, relations
 from .data.pets import NAMES, UNSAID, Grammar, captions, sample_attributes, scene_caption
 from .data.pets.scenes import sample_scenes
 from .denoisers import Denoiser
@@ -147,8 +148,20 @@ class Interview(NamedTuple):
     def shares(self, ways: Iterable[str], setting: Setting) -> dict[str, dict[str, Share]]:
         """How often the model obeyed at a setting, for both laws; all of these ways of asking together."""
         guidance, steps, n = setting
-        return {law: attribute_accuracy(torch.cat([self.found[way, guidance, steps, law][:n] for way in ways]),
-                                        torch.cat([self.asked[law][:n] for _ in ways])) for law in LAWS}
+        return {law: attribute_accuracy(*self.pairs(ways, setting, law)) for law in LAWS}
+
+    def pairs(self, ways: Iterable[str], setting: Setting, law: str) -> tuple[Tensor, Tensor]:
+        """What was found and what was asked at a setting, each (N, A) or (N, 2, A); all of these ways together."""
+        guidance, steps, n = setting
+        return torch.cat([self.found[way, guidance, steps, law][:n] for way in ways]), torch.cat([self.asked[law][:n] for _ in ways])
+
+    def of_scenes(self, names: list[str], setting: Setting, languages: Mapping[str, Grammar]) -> dict:
+        """What `binding` says about scenes, as JSON; of one language also how well each way of saying where they are is understood."""
+        found = {"binding": {law: _values(bindings(*self.pairs(names, setting, law))) for law in LAWS}}
+        if len(names) == 1 and names[0] in languages:
+            ways = languages[names[0]].scenes
+            found["relations"] = {law: _values(relations(*self.pairs(names, setting, law), ways)) for law in LAWS}
+        return found
 
 
 def interview(denoiser: Denoiser, classifier: Classifier, protocol: Protocol, ways: Mapping[str, Say]) -> Interview:
@@ -190,7 +203,8 @@ def judge(denoiser: Denoiser, classifier: Classifier, protocol: Protocol = Proto
                 | {law: shares["all"]._asdict() for law, shares in heard.shares(names, setting).items()} for setting in p.sweep]
         return _accuracies(heard.shares(names, main)) | {
             "frechet": figures["frechet"] | {"n": distance_n}, "recall": figures["recall"]["value"] / figures["recall"]["floor"],
-            "n": p.n * len(names), "figures": figures, "sweep": {"rows": rows}}
+            "n": p.n * len(names), "figures": figures, "sweep": {"rows": rows}} | (
+            heard.of_scenes(names, main, languages or {}) if scene else {})
 
     each = {"languages": {name: results([name]) for name in ways}} if languages else {}
     return results(list(ways)) | each | {"protocol": asdict(p) | {"sampler": "DPM-Solver++(2M)", "data_seed": data_seed}}
@@ -206,8 +220,12 @@ def judge_classifier(classifier: Classifier, protocol: Protocol = Protocol()) ->
 
 
 def _accuracies(laws: dict[str, dict[str, Share]]) -> dict:
-    return {"accuracy": {law: {name: s.value for name, s in shares.items()} for law, shares in laws.items()},
+    return {"accuracy": {law: _values(shares) for law, shares in laws.items()},
             "standard_error": {law: {name: s.standard_error for name, s in shares.items()} for law, shares in laws.items()}}
+
+
+def _values(shares: Mapping[str, Share]) -> dict[str, float]:
+    return {name: s.value for name, s in shares.items()}
 
 
 def _calls(guidance: float) -> int:

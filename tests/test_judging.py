@@ -4,6 +4,8 @@ Each painter writes the index of every attribute into a pixel of its picture, an
 results have to be is known exactly.
 """
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -15,6 +17,7 @@ from diffusion_lib.judging import (LAWS, Protocol, Setting, attribute_accuracy, 
                                    prompts)
 from diffusion_lib.realism import real_pictures
 from diffusion_lib.networks.classifier import Classifier, ClassifierConfig
+from diffusion_lib.zoo.card import measurements
 from tiny import randomised, tiny_classifier, tiny_denoiser
 
 HAT, CROWN = NAMES.index("hat"), ATTRIBUTES["hat"].index("crown")
@@ -61,6 +64,13 @@ class Listener(Painter):
 
     def parse(self, text, grammar):
         return understand(text, grammar).attributes
+
+
+class Mirrored(Listener):
+    """Understands scenes, and paints each pet on the other's side."""
+
+    def parse(self, text, grammar):
+        return understand_scene(text, grammar).attributes.flip(0)
 
 
 class Reader(nn.Module):
@@ -179,13 +189,22 @@ def test_scenes_are_judged_by_the_same_functions():
     shares = heard.shares(["attributes"], Setting(2.0, 1, 100))["seen"]
     assert shares["all"] == share(crowns.all(1)) and shares["hat"] == share(crowns.flatten())
 
-    class Mirrored(Listener):
-        def parse(self, text, grammar):
-            return understand_scene(text, grammar).attributes.flip(0)
-
     heard = interview(Mirrored("en"), Reader(pets=2), few(30, steps=1), {"en": in_words(GRAMMARS["en"])})
     shares = heard.shares(["en"], Setting(2.0, 1, 30))["seen"]
     assert shares["all"].value == 0 and shares["background"].value == 1
+
+
+def test_the_card_says_what_became_of_scenes():
+    """Of a painter who swaps the sides, in each language and for each way of saying where the pets are."""
+    results = judge(Mirrored("en", "te"), Reader(pets=2), few(36, steps=1), GRAMMARS)
+    for language, section in results["languages"].items():
+        for law in LAWS:
+            assert section["binding"][law] == {"right": 0, "swapped": 1, "mixed": 0, "wrong": 0}
+            assert section["relations"][law] == dict.fromkeys(GRAMMARS[language].scenes, 0)
+    assert results["binding"]["seen"]["swapped"] == 1 and "relations" not in results
+    text = measurements(results)
+    assert re.search(r"\| swapped +\|( 100\.0 % \(90\.4 to 100\.0\) \|){4}\n", text)                  # 36 of 36
+    assert re.search(r"\| {left} left of {right} +\|( +0\.0 % \(0\.0 to 39\.0\) \|){2}\n", text)        # none of 6
 
 
 def test_nothing_is_drawn_twice(monkeypatch):

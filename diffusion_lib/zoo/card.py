@@ -63,6 +63,13 @@ def measurements(results: dict[str, Any]) -> str:
     what = "pictures" if drawn else "fresh real pictures"
     parts = [f"The share of {protocol['n']:,} {what} in which the classifier finds what was asked, with its 95 % interval."
              f"{drawn}{says} Seed {protocol['seed']}.", _accuracy_table(sections)]
+    if "binding" in results:
+        parts += ["What became of the scenes: each pet right on its side; both on each other's side; everything there, but some of it on "
+                  "the wrong pet; or something on neither.", _share_table("scene", sections, "binding")]
+    for language, section in sections.items():
+        if "relations" in section:
+            parts += [f"Scenes that are right, by how it was said where the pets are ({language}):",
+                      _share_table("words", {"": section}, "relations", len(section["relations"]["seen"]))]
     if "figures" in results:
         trained = f"{protocol['training_n']:,} training pictures" if "training_n" in protocol else "the training pictures"
         parts += [f"How real they look, in sets of {results['frechet']['n']:,}: means over pairs of sets ± standard deviations from "
@@ -94,11 +101,12 @@ def percent(value: float, n: int) -> str:
 
 
 def number(value: float | None, spread: float | None = None) -> str:
-    """A figure with three digits and its spread with two, or that there is none."""
+    """A figure with three digits and its spread with two, or that there is none; nothing behind the point from 100 on."""
+    def short(x: float, digits: int) -> str:
+        return f"{x:,.0f}" if abs(x) >= 100 else f"{x:.{digits}g}"
     if value is None:
         return NOT_MEASURED
-    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    return text if spread is None else f"{text} ± {spread:.2g}"
+    return short(value, 3) if spread is None else f"{short(value, 3)} ± {short(spread, 2)}"
 
 
 def figure_title(name: str) -> str:
@@ -117,6 +125,13 @@ def _accuracy_table(sections: dict[str, dict[str, Any]]) -> str:
     columns, names = _columns(sections), next(iter(sections.values()))["accuracy"]["seen"]
     return table(["attribute", *columns], [
         [name, *(percent(section["accuracy"][law][name], section["n"]) for section, law in columns.values())] for name in names])
+
+
+def _share_table(what: str, sections: dict[str, dict[str, Any]], name: str, parts: int = 1) -> str:
+    """The shares that stand under `name` in each section. parts: into how many equal parts the scenes were divided for them."""
+    columns, rows = _columns(sections), next(iter(sections.values()))[name]["seen"]
+    return table([what, *columns], [[row, *(percent(section[name][law][row], section["n"] // parts) for section, law in columns.values())]
+                                    for row in rows])
 
 
 def _figure_table(sections: dict[str, dict[str, Any]]) -> str:
