@@ -68,6 +68,7 @@ function hireWorkers(wasm, model, count = 1) {
   });
   const { shape, halves } = model;
   const ready = Promise.all(workers.map((worker) => post(worker, { start: [wasm, { shape, halves }] }))).finally(() => URL.revokeObjectURL(address));
+  ready.catch(() => {});                                     // whoever awaits it hears of it; nobody has to
   let turn = 0;
   return {
     ready,
