@@ -9,12 +9,11 @@ The shipped model obeys nearly always; a pupil that learned for about a minute o
     found      share of asked attributes that it finds
     variety    how far pictures of one wish differ from one another, dot by dot, as a share of what real pets do
     burnt      share of a picture's numbers that lie outside [-1, 1] by more than one level of the screen, and are cut off
-    hats       how many hats are drawn where only "a cat" is asked for: exp(entropy), 8 where all are equally frequent
 """
 
 import argparse
 import json
-import math
+import os
 import sys
 import time
 from functools import partial
@@ -28,31 +27,26 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import diffusion_lib as dl  # noqa: E402
+from diffusion_lib.evaluation import interval  # noqa: E402
 from diffusion_lib.pictures import image_grid, to_image  # noqa: E402
 from diffusion_lib.runs import hardware  # noqa: E402
 
 RECORDS = ROOT / "diffusion_lib" / "records"
 SCALES = (0, 0.5, 1, 2, 3, 5, 7, 10)
-PARTS = ((0, 1 / 3), (1 / 3, 2 / 3), (2 / 3, 1))                                        # of [0, 1], in which to guide
+PARTS = ((0, 1 / 3), (1 / 3, 2 / 3), (2 / 3, 1))                                        # of [0, 1], in which to guide the shipped model
 PART_SCALE = 5
 WISHES = ("a happy orange striped cat wearing a top hat on a blue background", "a cat")  # shown
-STATICS, SEED, STEPS, LEVELS = 6, 19, 12, 22                 # LEVELS of a channel, in the file
-MANY, EACH, CATS = 12, 8, 32                                 # wishes, pictures of each; cats of which nothing else is said
+STATICS, SEED, STEPS, LEVELS = 6, 19, 10, 22                 # LEVELS of a channel, in the file
+MANY, EACH = 8, 8                                            # wishes, and pictures of each, that are measured
 PUPIL_STEPS = 240                                            # of training
 
 
 @torch.inference_mode()
-def drawn(model: dl.Denoiser, cond: Tensor, scale: float, interval=(0.0, 1.0)) -> Tensor:
+def drawn(model: dl.Denoiser, cond: Tensor, scale: float, part=(0.0, 1.0)) -> Tensor:
     """One picture a row, from the same statics whatever the scale is; not cut off."""
-    guided, generator = dl.ClassifierFreeGuidance(model, scale, interval), dl.CounterGenerator(SEED)
-    return torch.cat([dl.sample(guided, (len(part), 3, 32, 32), steps=STEPS, sampler=dl.DPMSolverPP2M(), cond=part, generator=generator)
-                      for part in cond.split(64)])
-
-
-def wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a share that was measured on n pictures (Wilson 1927)."""
-    middle, half = share + z**2 / (2 * n), z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return tuple((middle + side * half) / (1 + z**2 / n) for side in (-1, 1))
+    guided, generator = dl.ClassifierFreeGuidance(model, scale, part), dl.CounterGenerator(SEED)
+    return torch.cat([dl.sample(guided, (len(some), 3, 32, 32), steps=STEPS, sampler=dl.DPMSolverPP2M(), cond=some, generator=generator)
+                      for some in cond.split(64)])
 
 
 def spread(pictures: Tensor) -> Tensor:
@@ -60,16 +54,14 @@ def spread(pictures: Tensor) -> Tensor:
     return pictures.clamp(-1, 1).unflatten(0, (MANY, EACH)).std(1).flatten(1).mean(1)
 
 
-def measured(pictures: Tensor, asked: Tensor, cats: Tensor, classifier, real_spread: Tensor) -> dict:
-    """The five numbers, with their intervals."""
+def measured(pictures: Tensor, asked: Tensor, classifier, real_spread: Tensor) -> dict:
+    """The four numbers, with their intervals."""
     right = dl.answers(classifier, pictures.clamp(-1, 1)) == asked
     obeyed = float(right.all(1).float().mean())
     own, burnt = spread(pictures), (pictures.abs() > 1 + 2 / 255).float().flatten(1).mean(1)
-    hats = dl.answers(classifier, cats.clamp(-1, 1))[:, dl.pets.NAMES.index("hat")].bincount(minlength=8) / len(cats)
-    return {"obeyed": obeyed, "obeyed_low_high": wilson(obeyed, len(asked)), "found": float(right.float().mean()),
+    return {"obeyed": obeyed, "obeyed_low_high": interval(obeyed, len(asked)), "found": float(right.float().mean()),
             "variety": float(own.mean() / real_spread.mean()), "variety_error": float((own / real_spread).std() / MANY**0.5),
-            "burnt": float(burnt.mean()), "burnt_error": float(burnt.std() / len(burnt) ** 0.5),
-            "hats": float(torch.special.entr(hats).sum().exp()), "hat_shares": hats.tolist()}
+            "burnt": float(burnt.mean()), "burnt_error": float(burnt.std() / len(burnt) ** 0.5)}
 
 
 def pupil() -> tuple[dl.Denoiser, dict]:
@@ -95,27 +87,34 @@ def noted(file: Path, name: str, **entries) -> dict:
     return record
 
 
+def written(file: Path, record: dict) -> None:
+    """The whole file at once, so that nobody reads half of it."""
+    part = file.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps(record, indent=1))
+    part.replace(file)
+
+
 def run(name: str) -> None:
+    """Draw and measure one model, and put it into the record."""
     file, classifier = RECORDS / "guidance_dial.json", dl.zoo.load("pets32-classifier")
     few = dl.PartyPets(size=32, split="validation", seed=SEED).batch(range(MANY))[1]
-    asked, cat = few.repeat_interleave(EACH, 0), dl.pets.encode({"animal": "cat"})
+    asked = few.repeat_interleave(EACH, 0)
     real = dl.pets.draw(asked, torch.arange(len(asked)), 32)
-    cats = dl.pets.draw(torch.where(cat == -1, dl.pets.sample_attributes(torch.arange(CATS)), cat), torch.arange(CATS), 32)
     about = {"command": "python benchmarks/guidance_dial.py", "hardware": hardware(torch.device("cpu")), "torch": torch.__version__,
              "sampler": f"DPM-Solver++(2M), {STEPS} steps", "seed": SEED, "scales": SCALES, "wishes": WISHES, "statics": STATICS, "levels": LEVELS,
-             "n": {"wishes": MANY, "pictures": len(asked), "cats": CATS}, "real": measured(real, asked, cats, classifier, spread(real))}
+             "n": {"wishes": MANY, "pictures": len(asked)}, "real": measured(real, asked, classifier, spread(real))}
     model, made = MODELS[name]()
-    file.write_text(json.dumps(about | noted(file, name, rows=[], parts=[], **made), indent=1))
+    written(file, about | noted(file, name, rows=[], parts=[], **made))
     shown = [dl.pets.parse_caption(wish).repeat(STATICS, 1) for wish in WISHES]
     pictures = torch.cat([drawn(model, wish, scale).clamp(-1, 1) for wish in shown for scale in SCALES])
     coarse = ((pictures + 1) / 2 * (LEVELS - 1)).round() / (LEVELS - 1) * 2 - 1
     to_image(image_grid(coarse, columns=len(coarse), gap=0)).save(RECORDS / f"guidance_dial_{name}.webp", lossless=True, quality=100, method=6)
-    for scale, part in tqdm([(scale, (0, 1)) for scale in SCALES] + [(PART_SCALE, part) for part in PARTS], desc=name):
+    for scale, part in tqdm([(scale, (0, 1)) for scale in SCALES] + [(PART_SCALE, part) for part in PARTS if name == "shipped"], desc=name):
         kind = "rows" if part == (0, 1) else "parts"
-        row = measured(drawn(model, asked, scale, part), asked, drawn(model, cat.repeat(CATS, 1), scale, part), classifier, spread(real))
+        row = measured(drawn(model, asked, scale, part), asked, classifier, spread(real))
         record = noted(file, name)
         record["models"][name][kind].append({"scale": scale, "interval": part} | row)
-        file.write_text(json.dumps(about | record, indent=1))
+        written(file, about | record)
 
 
 def main() -> None:

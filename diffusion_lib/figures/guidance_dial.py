@@ -5,10 +5,12 @@ from collections.abc import Mapping
 import traitlets
 from torch import Tensor
 
+from ..data.pets import NAMES
+from ..evaluation import interval
 from ._base import LiveFigure, film, module_source, present, still_row
 
 STILL = (0, 1, 3, 5, 10)                                     # scales on paper
-TOLD = ("obeyed", "found", "variety", "burnt", "hats")
+TOLD = ("obeyed", "found", "variety", "burnt")
 
 
 class GuidanceDial(LiveFigure):
@@ -39,17 +41,19 @@ def guidance_dial(record: dict, pictures: Mapping[str, Tensor], labels: Mapping[
         if len(pictures[name]) != shape[0] * shape[1]:
             raise ValueError(f"there are {len(pictures[name])} pictures of {name}, but the record speaks of {shape[0]} wishes and {shape[1]} pictures of each")
     films = {name: pictures[name].unflatten(0, shape) for name in labels}               # name -> (wishes, scales * statics, 3, H, H)
-    models = [{"name": name, "label": label, "rows": [_numbers(row) for row in record["models"][name]["rows"]],
+    models = [{"name": name, "label": label, "rows": [_numbers(row, record["n"]["pictures"]) for row in record["models"][name]["rows"]],
                "films": [film(of_wish, 1.0) for of_wish in films[name]]} for name, label in labels.items()]
     traits = {"scales": list(record["scales"]), "wishes": list(record["wishes"]), "models": models, "n": record["n"],
               "real": {name: record["real"][name] for name in TOLD}, "about": f"{record['sampler']}, {record['hardware']}"}
     return present(GuidanceDial, traits, _still(record, films[next(iter(labels))][0]))
 
 
-def _numbers(row: dict) -> dict:
-    """A row of the record, with its uncertainties as bands [low, high]."""
-    bands = {"obeyed": list(row["obeyed_low_high"])} | {name: [max(0.0, row[name] - 1.96 * row[f"{name}_error"]), row[name] + 1.96 * row[f"{name}_error"]]
-                                                        for name in ("variety", "burnt")}
+def _numbers(row: dict, pictures: int) -> dict:
+    """A row of the record, with its uncertainties as bands [low, high]: 95 %, attributes counted as if they were independent."""
+    bands = {"obeyed": row["obeyed_low_high"], "found": interval(row["found"], pictures * len(NAMES))}
+    for name in ("variety", "burnt"):
+        reach = 1.96 * row[f"{name}_error"]
+        bands[name] = max(0.0, row[name] - reach), row[name] + reach
     return {name: round(row[name], 4) for name in TOLD} | {"bands": {name: [round(v, 4) for v in band] for name, band in bands.items()}}
 
 

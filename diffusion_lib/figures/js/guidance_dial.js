@@ -4,7 +4,7 @@
 const WORDS = {
   back: '◂ Less', forth: 'More ▸', minus: '◂ 1', plus: '1 ▸', stepBack: 'one mark down', stepForth: 'one mark up',
   slider: 'guidance scale', model: 'which model', wish: 'which wish', skip: 'Skip',
-  question: 'Before you turn: from w = 1 upwards, which of the two models comes to obey its prompts more often?',
+  question: 'Before you turn: from w = 1 upwards, which of the two models comes to obey more?',
   answers: ['The first', 'The second', 'Both', 'Neither'],
 };
 
@@ -81,7 +81,7 @@ const paperOf = (w) => String(w - 1);
 const pipelineOf = (w) => (w > 1 ? `guidance_scale = ${w}` : w === 1 ? 'guidance_scale = 1, off' : 'nothing: up to 1 it is off');
 
 // The scale from 1 upwards at which a model obeys most.
-const bestOf = ({ rows }, scales) => rows.reduce((best, row, i) => (scales[i] >= 1 && (best < 0 || row.obeyed > rows[best].obeyed) ? i : best), -1);
+const bestOf = ({ rows }, scales) => rows.reduce((best, row, i) => (scales[i] >= 1 && (best < 0 || row.found > rows[best].found) ? i : best), -1);
 
 // ---- Parts -----------------------------------------------------------------------------------------------------------
 
@@ -89,11 +89,11 @@ const bestOf = ({ rows }, scales) => rows.reduce((best, row, i) => (scales[i] >=
 function betPart(models, scales) {
   const one = scales.indexOf(1);
   const told = (model) => {
-    const best = bestOf(model, scales), last = scales.length - 1, obeyed = (i) => percent(model.rows[i].obeyed, 1);
-    return `${model.label}: ${obeyed(one)} at w = 1, ${obeyed(best)} at its best (w = ${scales[best]}), ${obeyed(last)} at w = ${scales[last]}.`;
+    const best = bestOf(model, scales), last = scales.length - 1, found = (i) => percent(model.rows[i].found, 1);
+    return `${model.label}: ${found(one)} at w = 1, ${found(best)} at its best (w = ${scales[best]}), ${found(last)} at w = ${scales[last]}.`;
   };
   const answer = (bet) => () => node.replaceChildren(markup`<p aria-live="polite">${bet ? `You said: ${bet.toLowerCase()}. ` : ''}
-    ${models.map(told).join(' ')} Whoever obeys already has little to gain; now look at what the pictures lose.</p>`);
+    Of what was asked for, a classifier finds: ${models.map(told).join(' ')} Whoever obeys already has nothing to gain; now look at what the pictures lose.</p>`);
   const node = markup`<div class="live-bet"><p>${WORDS.question} First: ${models[0].label}. Second: ${models[1].label}.</p>
     <span class="live-answers">${WORDS.answers.map((text) => button(text, answer(text)))} ${quietButton(WORDS.skip, answer(''))}</span></div>`;
   return node;
@@ -124,7 +124,7 @@ function measurePart(name, most, ticks, digits, scales, title, ...words) {
   const frame = framePart(`${title}, against the guidance scale`, [0, 1, 2, 4, 6, 8, 10].map((w) => [w / last, String(w)]), ticks, 'guidance scale w',
     markup`<span><b class="live-belief">${title}</b>: <output></output> ${words}</span>`);
   frame.node.querySelector('output').dataset.number = name;
-  const band = frame.path('live-band'), other = frame.path('live-faint'), line = frame.path('live-line live-line-belief'), cursor = frame.path('live-cursor');
+  const band = frame.path('live-band'), other = frame.path('live-line live-faint'), line = frame.path('live-line live-line-belief'), cursor = frame.path('live-cursor');
   const begin = (model, rest) => {
     const edge = (k) => model.rows.map((row, i) => [x(scales[i]), y(row.bands[name][k])]);
     set(band, { d: `${pathOf([...edge(0), ...edge(1).reverse()])}Z` });
@@ -148,7 +148,7 @@ function worldPart() {
     [[0, '0'], [0.5 / most, '0.5'], [1 / most, '1'], [1.5 / most, '1.5']], 'length of the ears',
     markup`<span>Mice have ears around −1 and rabbits around 1; the wish is “a rabbit”. Dotted: all creatures. Dashed, <b class="live-signal">the sharpened
       density</b> p(x) p(rabbit | x)<sup>w</sup>. Solid, <b class="live-noise">what guidance draws</b>.</span>`);
-  const all = set(frame.path('live-faint'), { d: pathOf(sharpened(0).points.map(place)) });
+  const all = set(frame.path('live-line live-faint'), { d: pathOf(sharpened(0).points.map(place)) });
   const said = frame.path('live-line live-line-signal live-dashed'), drawn = frame.path('live-line live-line-noise');
   const numbers = markup`<div class="live-numbers"><table><thead><tr><th scope="col">ears</th><th scope="col">mean</th><th scope="col">spread</th></tr></thead><tbody>
     <tr><th scope="row">sharpened density</th><td><output data-number="sharp-mean"></output></td><td><output data-number="sharp-spread"></output></td></tr>
@@ -176,11 +176,11 @@ async function render({ model, el }) {
   const tiles = Array.from({ length: statics }, () => tile()), world = worldPart(), speech = announcer();
   const ofReal = (name) => percent(real[name], 1);
   const charts = [
-    measurePart('obeyed', 1, [[0, '0 %'], [0.5, '50 %'], [1, '100 %']], 1, scales, 'Prompts obeyed',
-      markup`<span>(95 % interval: <span data-range></span>): a classifier finds all seven attributes. ${n.pictures} pictures a scale; of real pets it is ${ofReal('obeyed')}.</span>`),
-    measurePart('variety', 1.5, [[0, '0 %'], [0.667, '100 %']], 0, scales, 'Variety',
+    measurePart('found', 1, [[0, '0 %'], [0.5, '50 %'], [1, '100 %']], 1, scales, 'Obedience',
+      markup`<span>(95 % interval: <span data-range></span>): the share of asked attributes that a classifier finds, ${n.pictures} pictures a scale; in real pets ${ofReal('found')}.</span>`),
+    measurePart('variety', 3, [[0, '0 %'], [1 / 3, '100 %'], [2 / 3, '200 %'], [1, '300 %']], 0, scales, 'Variety',
       markup`<span>of that of real pets (<span data-range></span>): how far pictures of one wish differ, dot by dot.</span>`),
-    measurePart('burnt', 0.2, [[0, '0 %'], [0.5, '10 %'], [1, '20 %']], 1, scales, 'Burnt',
+    measurePart('burnt', 0.75, [[0, '0 %'], [1 / 3, '25 %'], [2 / 3, '50 %'], [1, '75 %']], 1, scales, 'Burnt',
       markup`<span>(<span data-range></span>): the share of a picture’s numbers that no screen can show and that are cut off.</span>`),
   ];
   const choose = choice(WORDS.model, models.map(({ label }, i) => [i, label]), (i) => { chosen = models[i]; begin(); });
@@ -192,16 +192,17 @@ async function render({ model, el }) {
     <div class="live-clock"><p class="live-readout"><b>w = <output data-number="w"></output></b>
       <span class="live-note">Ho and Salimans: w = <output data-number="paper"></output>; diffusers: <output data-number="pipeline"></output></span></p><div></div></div>
     <div class="live-facts live-measures">${charts.map((chart) => chart.node)}
-      <p class="live-note">Hats drawn where only “a cat” is asked for: as varied as <output data-number="hats"></output> equally frequent ones, of 8
-        (${n.cats} cats; of as many real ones ${real.hats.toFixed(1)}).</p></div>
+      <p class="live-note">All seven attributes at once are right in <output data-number="obeyed"></output> of the pictures (95 % interval:
+        <span data-obeyed></span>). Stains and grain count as variety too.</p></div>
     ${world.node} <p class="live-note" data-about></p> ${speech.node}</div>`;
 
-  const describe = (i) => `w = ${scales[i]}: obeyed ${percent(chosen.rows[i].obeyed, 1)}, variety ${percent(chosen.rows[i].variety)}, burnt ${percent(chosen.rows[i].burnt, 1)}`;
+  const describe = (i) => `w = ${scales[i]}: found ${percent(chosen.rows[i].found, 1)}, variety ${percent(chosen.rows[i].variety)}, burnt ${percent(chosen.rows[i].burnt, 1)}`;
   function show(i) {
     tiles.forEach((t, k) => t.draw(chosen.films[wish][i * statics + k], `${wishes[wish]}: ${chosen.label}, w = ${scales[i]}, static ${k + 1}`));
     for (const chart of charts) chart.draw(chosen.rows[i], scales[i]);
     world.draw(scales[i]);
-    fill(node, { w: scales[i], paper: paperOf(scales[i]), pipeline: pipelineOf(scales[i]), hats: chosen.rows[i].hats.toFixed(1) });
+    fill(node, { w: scales[i], paper: paperOf(scales[i]), pipeline: pipelineOf(scales[i]), obeyed: percent(chosen.rows[i].obeyed, 1) });
+    node.querySelector('[data-obeyed]').textContent = chosen.rows[i].bands.obeyed.map((v) => percent(v, 1)).join(' to ');
     node.querySelector('[data-wish]').textContent = `Asked for: ${wishes[wish]}. The six statics are the same at every scale.`;
     speech.say(describe(i));
   }
@@ -211,7 +212,7 @@ async function render({ model, el }) {
     time.go(time.t);
   }
   node.querySelector('.live-clock > div').replaceChildren(time.node);
-  node.querySelector('[data-about]').textContent = `Pictures: ${model.get('about')}. Bands: 95 %. Faint lines: the other model.`;
+  node.querySelector('[data-about]').textContent = `Pictures: ${model.get('about')}. Faint lines: the other model.`;
   begin();
   time.go(scales.indexOf(1));
   goLive(el);
