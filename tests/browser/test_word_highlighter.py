@@ -1,6 +1,7 @@
 """The figure word_highlighter: maps, walks and ends are what the shipped network gives, computed here once more and by hand."""
 
 import json
+import re
 from typing import NamedTuple
 
 import pytest
@@ -106,8 +107,9 @@ def test_maps_are_what_the_blocks_compute(highlighter, walked):
             assert levels_apart(canvas(highlighter, "where it looks"), on_screen(expected)) <= 3, (v, k, token)
             printed = highlighter.locator(".live-word small").nth(token).text_content()
             assert abs(float(printed.removesuffix(" %")) - 100 * float(maps[k, token].mean())) <= 0.51
-            text = highlighter.locator("[data-number=share]").text_content()
-            assert f"{100 * float(maps[k, token].mean()):.1f} %" in text and f"{100 * float(maps[:, token].max()):.1f} %" in text
+            said = re.findall(r"([\d.]+) %", highlighter.locator("[data-number=share]").text_content())
+            for number_said, right in zip(said, (maps[k, token].mean(), maps[:, token].max()), strict=True):
+                assert abs(float(number_said) - 100 * float(right)) <= 0.06
 
 
 def test_shares_of_all_words_sum_to_one(highlighter):

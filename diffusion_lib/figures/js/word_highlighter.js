@@ -102,7 +102,8 @@ function readingPart() {
 
 async function render({ model, el }) {
   const prompts = await Promise.all(model.get('prompts').map(decodePrompt)), marker = model.get('marker');
-  let prompt = prompts[0], view = 0, token = 1, muted = false, words, select;
+  const peaks = prompts[0].views[0].high.slice(1);                // begin with the word that gets most ink at some place
+  let prompt = prompts[0], view = 0, token = 1 + peaks.indexOf(Math.max(...peaks)), muted = false, words, select;
 
   const speech = announcer(), reading = readingPart();
   const state = tile(WORDS.state, symbol('x', 't')), guess = tile(WORDS.guess, symbol('x̂', '0', 'signal')), looks = tile(WORDS.looks);
@@ -114,7 +115,7 @@ async function render({ model, el }) {
   const seats = { words: markup`<div></div>`, view: markup`<div class="live-choices"></div>` };
   const ends = markup`<div class="live-six live-ends">${[whole.node, without.node, change.node]}</div>`;
   const languages = choice(WORDS.language, prompts.map((one, k) => [k, LANGUAGES[one.language] ?? one.language]), (k) => speak(prompts[k]));
-  const node = markup`<div class="live-body">${questionPart(prompts[0])} ${prompts.length > 1 ? languages : ''} ${seats.words} ${seats.view}
+  const node = markup`<div class="live-body">${questionPart(prompts[0])} ${prompts.length > 1 ? markup`<div>${languages}</div>` : ''} ${seats.words} ${seats.view}
     <div class="live-six">${[state.node, guess.node, looks.node]}</div>
     <p class="live-note"><output data-number="share"></output> ${badge('model')}</p>
     <div class="live-clock"><p class="live-readout"><b>t = <output data-number="t"></output></b> step <output data-number="step"></output> of ${String(last + 1)}</p>${clock.node}</div>
