@@ -181,7 +181,7 @@ def run_sample(options: argparse.Namespace) -> None:
         print(side_by_side(texts, shutil.get_terminal_size().columns))
     if out is not None:
         _write([walk[k] for k in sorted(moments)], out)
-        print(f"{options.count} pictures are in {out}")
+        print(f"{options.count} pictures are in {out}" if options.count > 1 else f"The picture is in {out}")
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
