@@ -128,11 +128,12 @@ def details(x: Tensor, sizes: int | None = None) -> dict[int, Tensor]:
     is left when all details are gone, is not one of them. Returns {height of the level: (QUANTILES, directions)}: of each
     shadow the means of that many equal parts are kept, so that sets of any size fit into memory. `moved` compares two.
 
-    Why patches of 3 x 3 pixels and order 1: a thousand real pictures of 32 x 32 pixels with grain of standard deviation 0.02
-    on them came out at 2.4 times the distance between two real sets (order 2: 1.7); with patches of 5 x 5 at 1.75, of 7 x 7,
-    as Karras et al. take them, at 1.28, and with whole levels at 1.08, which is nothing: most of a cartoon is flat, a small
-    patch can lie in a flat place as a whole, and there grain stands out. Blur of half a pixel is seen by all (13 times).
-    The last level adds nothing but its own large spread. Reference: Karras et al. 2018, section 5.
+    What was found with sets of 1,000 pets of 32 x 32 pixels, in distances between two real sets. The mean over both levels is
+    1.9 for grain of standard deviation 0.02 (0.01: 1.4; 0.005: 1.2) and 12 for blur of half a pixel; for real pictures it
+    stayed below 1.17 in 999 of 1,000 draws of six sets. Grain is seen on the finest level alone, there 2.6. With patches of
+    5 x 5 pixels that would be 1.75, of 7 x 7, as Karras et al. take them, 1.3, and with whole levels 1.1: most of a cartoon is
+    flat, only a small patch can lie in a flat place as a whole, and there grain stands out. Order 2 sees less of it (1.7 of
+    2.4), and the last level only adds its own large spread. Reference: Karras et al. 2018, section 5.
     """
     sizes = sizes or max(1, int(math.log2(x.shape[-1] / 16)) + 1)
     found = {}

@@ -3,7 +3,8 @@
 A set of pictures is looked at in three ways, and two sets are compared in each: as points in a classifier's feature space
 (what is on them), as details of every size (blur and grain, which the classifier overlooks), and by how near they come to
 pictures that were trained on (whether they are copies). No figure means much alone. Beside it stands its floor, the same
-figure for real pictures against other real ones, and its ceiling, the same for static against real ones.
+figure for real pictures against other real ones, and its ceiling, the same for static against real ones. (The classifier
+has never seen static, and takes most of it for one thing: precision is high even there, recall is not.)
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from statistics import fmean, stdev
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from .data.pets import PartyPets
@@ -29,7 +30,7 @@ Figures = dict[str, float]
 
 class Look(NamedTuple):
     """All that the figures have to know of N pictures. features: (N, F). details: as `evaluation.details` gives them.
-    nearest: (N,), how far each is from the nearest picture that was trained on."""
+    nearest: (N,), how far each is, at half its size, from the nearest picture that was trained on."""
 
     features: Tensor
     details: dict[int, Tensor]
@@ -58,10 +59,20 @@ def features(classifier: Classifier, x: Tensor) -> Tensor:
     return torch.cat([classifier.features(part) for part in x.split(BATCH)])
 
 
+def small(x: Tensor) -> Tensor:
+    """Pictures at half their size, each as one row of pixels: (N, C, H, W) to (N, C H W / 4). In them copies are looked for.
+
+    At full size a little blur alone brings pictures nearer to all others: it took the share of near copies among 500 real
+    pictures from 6 to 17 %, and of training pictures that were moved by one pixel only 17 % were found. At half size these
+    are 3 to 7 %, and 57 %; grain changes nothing. (In the classifier's features all of them were found; but it has an eye for
+    what it was taught alone, and there a picture that is merely typical of its kind is near to another.)
+    """
+    return nn.functional.avg_pool2d(x, 2).flatten(1)
+
+
 def looks(classifier: Classifier, sets: Sequence[Tensor], training: Iterable[Tensor]) -> list[Look]:
     """Look at each set of pictures once. sets: each (N, 3, H, W). training: pictures that were trained on, in parts."""
-    everything = torch.cat([x.flatten(1) for x in sets])
-    distances = nearest(everything, (part.flatten(1) for part in training)).split([len(x) for x in sets])
+    distances = nearest(torch.cat([small(x) for x in sets]), map(small, training)).split([len(x) for x in sets])
     shown = tqdm(list(zip(sets, distances)), desc="looks", unit="set", mininterval=1)
     return [Look(features(classifier, x), details(x), distance) for x, distance in shown]
 

@@ -23,6 +23,7 @@ from diffusion_lib.records.training_runs import FOLDER  # noqa: E402
 from diffusion_lib.zoo.card import NOT_MEASURED, description, measurements, number, percent, sections_of, table  # noqa: E402
 
 NOT_RECORDED = "not recorded"
+FULL_N = 2000                                                # pictures a question for which the bars of shipped models are meant
 
 
 # Bars ----------------------------------------------------------------------------------------------------------------
@@ -47,7 +48,7 @@ def everything_right(law: str) -> Callable[[dict], float | None]:
     return lambda results: min(section["accuracy"][law]["all"] for section in sections_of(results).values())
 
 
-def in_few_steps(law: str, steps: int = 8, n: int = 2000) -> Callable[[dict], float | None]:
+def in_few_steps(law: str, steps: int = 8, n: int = FULL_N) -> Callable[[dict], float | None]:
     """The same after so many steps, with the guidance of all the rest."""
     def reached(results: dict) -> float | None:
         rows = [row for section in sections_of(results).values() for row in section.get("sweep", {}).get("rows", ())
@@ -146,8 +147,13 @@ def overview(entries: Iterable[Entry]) -> str:
         met, accuracy = [bar.met(results) for bar in BARS.get(name, ())], results["accuracy"]
         rows.append([name, str(made.get("minutes", NOT_RECORDED)), made.get("hardware", NOT_RECORDED), f"{made['pictures']:,}",
                      percent(accuracy["seen"]["all"], results["n"]), percent(accuracy["held_out"]["all"], results["n"]),
-                     f"{met.count(True)} of {len(met)}"])
+                     f"{met.count(True)} of {len(met)}{', provisional' * provisional(results)}"])
     return table(["model", "minutes", "hardware", "pictures seen", "all right, seen", "all right, held out", "bars met"], rows)
+
+
+def provisional(results: dict) -> bool:
+    """Whether fewer pictures were judged than the bars are meant for."""
+    return results["protocol"]["n"] < FULL_N
 
 
 def verdicts(name: str, results: dict) -> str:
@@ -174,6 +180,9 @@ def model(entry: Entry) -> str:
     parts = [f"## {entry.name}", description(entry.made.get("recipe", "")), facts(entry)]
     if entry.name in BARS:
         parts.append(verdicts(entry.name, entry.results))
+    if provisional(entry.results):
+        parts.append(f"The bars are meant for {FULL_N:,} pictures a question; {entry.results['protocol']['n']:,} were judged, so the verdicts "
+                     f"are provisional.")
     return "\n\n".join([*parts, measurements(entry.results)])
 
 

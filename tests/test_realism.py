@@ -22,7 +22,7 @@ def training():
 def comparison(training) -> Comparison:
     real = real_pictures(N, 8, seed=99)[0]
     drawn = {"real": real, "twice": torch.cat([real, real_pictures(N, 8, seed=98)[0], real[:5]]),
-             "grainy": real + 0.05 * dl.randn(real.shape, dl.CounterGenerator(1)),
+             "grainy": real + 0.3 * dl.randn(real.shape, dl.CounterGenerator(1)),
              "copied": torch.cat([training[:N // 2], real[:N // 2]]),
              "static": dl.randn(real.shape, dl.CounterGenerator(3)).clamp(-1, 1)}
     return compared(tiny_classifier(), drawn, N, 7, training.split(70))
@@ -62,6 +62,17 @@ def test_copies_are_found(comparison):
     near = {name: comparison.figures([name])["near copies"] for name in ("real", "copied", "static")}
     assert 0.5 <= near["copied"]["value"] < 0.6 and near["static"]["value"] == 0
     assert near["real"]["value"] < 0.15 and 0.02 < near["real"]["floor"] < 0.1
+
+
+def test_a_copy_is_found_through_grain_and_blur_hardly_makes_one(training):
+    x = training[:N]
+    fresh = real_pictures(N, 8, seed=97)[0]
+    blurred = 0.6 * fresh + 0.4 * torch.nn.functional.avg_pool2d(fresh, 3, stride=1, padding=1, count_include_pad=False)
+    drawn = {"grainy": x + 0.1 * dl.randn(x.shape, dl.CounterGenerator(1)), "dark": 0.9 * x, "fresh": fresh, "blurred": blurred}
+    comparison = compared(tiny_classifier(), drawn, N, 7, training.split(70))
+    near = {name: comparison.figures([name])["near copies"]["value"] for name in drawn}
+    assert near["grainy"] > 0.95 and near["dark"] > 0.95
+    assert near["fresh"] < 0.15 and near["blurred"] < 0.3
 
 
 def test_all_generated_pictures_count_in_sets_of_one_size(comparison):
