@@ -1,16 +1,19 @@
 """Two pets on a picture: the network that is to draw them, the one that names both, and what it says of pets on the wrong side."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 import diffusion_lib as dl
 from diffusion_lib import zoo
 from diffusion_lib.binding import bindings
 from diffusion_lib.checkpoints import load_checkpoint, save_checkpoint
 from diffusion_lib.classification import classification_loss
-from diffusion_lib.data.pets import NAMES, SIZES, UNSAID, PartyPets, is_held_out, understand_scene
+from diffusion_lib.cli import main
+from diffusion_lib.data.pets import GRAMMARS, NAMES, SIZES, UNSAID, PartyPets, is_held_out, understand_scene
 from diffusion_lib.data.pets.scenes import draw_scene
 from diffusion_lib.judging import attribute_accuracy
 from diffusion_lib.networks.classifier import Classifier, ClassifierConfig, PairClassifier, answers, corners
@@ -126,6 +129,42 @@ def test_it_is_rebuilt_from_its_file(small, scenes, tmp_path):
 def test_what_is_no_pair_is_refused(wrong):
     with pytest.raises(ValueError, match="both things"):
         PairClassifier(ClassifierConfig(**{"sizes": SIZES + SIZES, "side": 64} | wrong))
+
+
+# --- the command line ---
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory, small) -> tuple[Path, Path]:
+    """A model of scenes and a judge that know nothing."""
+    folder = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    config = dl.UNetConfig(stem=8, patch=4, widths=(32, 32), blocks=(1, 1), attention=(False, False), embedding=16, reads=(1,))
+    network = dl.UNet(config, dl.TextConditioner(dl.pet_vocabulary(64), width=32, layers=1))
+    about = {"shape": [3, 64, 64], "recipe": "# nothing: it knows nothing.\n[data]\nscene = true", "pictures": 9}
+    save_checkpoint(folder / "scenes.safetensors", dl.NeuralDenoiser(network, dl.RectifiedFlowSchedule(), dl.FLOW), about=about)
+    save_checkpoint(folder / "judge.safetensors", small)
+    return folder / "scenes.safetensors", folder / "judge.safetensors"
+
+
+@pytest.mark.parametrize("wish", ["a cat wearing a crown left of a dog", "కుక్కకు ఎడమవైపు కిరీటం పెట్టుకున్న పిల్లి"])
+def test_scenes_are_sampled_from_words(models, wish, tmp_path, capsys):
+    assert main(["sample", str(models[0]), wish, "--count", "2", "--steps", "2", "--out", str(tmp_path / "x.png")]) == 0
+    said = capsys.readouterr()
+    assert all(word in said.out for word in wish.split()) and said.err.count("diffusion-lib") == 0    # heard, every word
+    with Image.open(tmp_path / "x.png") as picture:
+        assert min(picture.size) >= 64
+
+
+def test_scenes_are_evaluated_with_a_judge_of_two_pets(models, capsys):
+    quick = ["--json", "--n", "6", "--steps", "1", "--sweep-n", "0", "--training-n", "5"]
+    assert main(["evaluate", str(models[0]), "--classifier", str(models[1]), *quick]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert set(results["languages"]) == {"en", "te"}
+    for section in (results, *results["languages"].values()):
+        assert sum(section["binding"]["held_out"].values()) == pytest.approx(1)
+    assert set(results["languages"]["te"]["relations"]["seen"]) == set(GRAMMARS["te"].scenes)
+    if not SHIPPED:                                          # the judge of two pets is asked for by itself
+        assert main(["evaluate", str(models[0]), *quick]) == 2 and "scenes64-classifier" in capsys.readouterr().err
 
 
 # --- the shipped judge ---
