@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from peers import OURS, SETTINGS, module_of  # noqa: E402
 from scripts.quiet import refuse_when_busy  # noqa: E402
 
-ENVIRONMENTS, RUNS = ROOT / "benchmarks" / ".peers", ROOT / "runs" / "learning_speed"
+ENVIRONMENTS, RUNS = ROOT / "benchmarks" / ".peers", ROOT / "runs"
 RECORD = ROOT / "diffusion_lib" / "records" / "learning_speed.json"
 TORCH = "torch==2.13.0"
 MOMENTS = (1, 2, 3, 4, 6, 10, 15, 20, 25, 30, 40, 50, 60)  # CPU minutes at which a run is judged, and at its end
@@ -71,9 +71,9 @@ def moments(minutes: float) -> list[float]:
     return [moment for moment in MOMENTS if moment < minutes] + [minutes]
 
 
-def lines(library: str, choice: str, minutes: float, seed: int, at: list[float], judging: dict) -> Iterator[dict]:
-    """What the learner of one run says, while it runs."""
-    folder = RUNS / f"{module_of(library)}-{''.join(filter(str.isalpha, choice))}-{minutes:g}-{seed}"
+def lines(library: str, choice: str, minutes: float, seed: int, at: list[float], judging: dict, runs: Path) -> Iterator[dict]:
+    """What the learner of one run says, while it runs. runs: where it keeps its state."""
+    folder = runs / f"{module_of(library)}-{''.join(filter(str.isalpha, choice))}-{minutes:g}-{seed}"
     command = [python_of(library), "-m", "peers.learner", library, "--choice", choice, "--minutes", str(minutes), "--seed", str(seed),
                "--at", *map(str, at), "--folder", folder, "--judging", json.dumps(judging)]
     paths = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])
@@ -88,12 +88,12 @@ def lines(library: str, choice: str, minutes: float, seed: int, at: list[float],
         yield {"point": json.loads(line)}                    # those of an interrupted run too
 
 
-def run(library: str, choice: str, minutes: float, seed: int, others: float, record: Path) -> None:
+def run(library: str, choice: str, minutes: float, seed: int, others: float, judging: dict, record: Path) -> None:
     """One run; each of its points is in the record as soon as it is judged."""
     row = {"library": library, "choice": choice, "minutes": minutes, "seed": seed, "others": round(others, 2), "points": []}
     if any(key_of(one) == key_of(row) and len(one["points"]) == len(moments(minutes)) for one in read(record)["runs"]):
         return
-    for said in lines(library, choice, minutes, seed, moments(minutes), {}):
+    for said in lines(library, choice, minutes, seed, moments(minutes), judging, RUNS / record.stem):
         row |= said.get("head", {})
         row["points"] = with_point(row["points"], said["point"]) if "point" in said else row["points"]
         check_alike(row, read(record)["runs"])
@@ -109,7 +109,7 @@ def search(libraries: list[str], minutes: float, record: Path) -> None:
             row = {"library": library, "choice": choice, "minutes": minutes}
             if any(row.items() <= one.items() for one in read(record)["search"]):
                 continue
-            said = lines(library, choice, minutes, SEARCH["seed"], [minutes], SEARCH["judging"])
+            said = lines(library, choice, minutes, SEARCH["seed"], [minutes], SEARCH["judging"], RUNS / f"{record.stem}_search")
             last = [one["point"] for one in said if "point" in one][-1]
             row |= {key: last[key] for key in ("pictures", "loss", "guess", "seen")}
             change(record, lambda whole: {**whole, "search": [*whole["search"], row]})
@@ -259,6 +259,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(SETTINGS), default=list(SETTINGS), metavar="LIBRARY")
     parser.add_argument("--search", action="store_true", help="try every choice of settings for --minutes (3 where none are given)")
     parser.add_argument("--record", type=Path, default=RECORD)
+    parser.add_argument("--judging", type=json.loads, default={}, help='other rules for the judge, such as {"pictures": 8}; into a --record of their own')
     parser.add_argument("--table", action="store_true", help="print the record and stop")
     parser.add_argument("--anyway", action="store_true", help="although other programs are running")
     options = parser.parse_args()
@@ -271,7 +272,8 @@ def main() -> None:
         else:
             for seed in options.seeds:                       # seeds outside, so that an interrupted bench has all libraries
                 for library in options.only:
-                    run(library, chosen(library, read(options.record)["search"]), options.minutes, seed, others, options.record)
+                    run(library, chosen(library, read(options.record)["search"]), options.minutes, seed, others,
+                        options.judging, options.record)
     print(table(read(options.record)))
 
 

@@ -73,7 +73,7 @@ class Taught(Pupil):
     def __init__(self, settings, seed, minutes, desk):
         super().__init__(settings, seed, minutes, desk)
         schedule = RectifiedSchedule() if settings["flow"] else VPSchedule()
-        self.denoiser = KarrasDenoiser(backbone=Backbone(), schedule=schedule)
+        self.denoiser = KarrasDenoiser(backbone=Backbone(), schedule=schedule).to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.Adam(self.denoiser.parameters(), settings["lr"])
         self.average = torch.optim.swa_utils.AveragedModel(self.denoiser, multi_avg_fn=self.follow)
         self.precision = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(mixed_precision())

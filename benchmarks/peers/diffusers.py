@@ -29,7 +29,8 @@ class Network(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.unet = UNet2DModel(sample_size=SIZE, block_out_channels=WIDTHS, layers_per_block=2, class_embed_type="identity",
+        self.unet = UNet2DModel(sample_size=SIZE, block_out_channels=WIDTHS, layers_per_block=2,
+                                class_embed_type="identity", attention_head_dim=None,    # None: one head, as there
                                 down_block_types=("DownBlock2D", "AttnDownBlock2D", *["DownBlock2D"] * (len(WIDTHS) - 2)),
                                 up_block_types=(*["UpBlock2D"] * (len(WIDTHS) - 2), "AttnUpBlock2D", "UpBlock2D"))
         self.wish = AttributeSum(4 * WIDTHS[0])
