@@ -34,8 +34,11 @@ from training_tricks import changed
 
 VARIANTS: dict[str, dict[str, str]] = {                      # name: what stands in the recipe instead
     "recipe": {},
-    "narrow: 64 and 128": {"widths": "[64, 128]", "blocks": "[1, 3]"},
+    "narrow: 64 and 128": {"widths": "[64, 128]"},
     "wide: 96 and 160": {"widths": "[96, 160]", "blocks": "[1, 2]"},
+    "more at 16x16": {"blocks": "[2, 2]"},
+    "fold 2x2, three sizes": {"patch": "2", "widths": "[48, 96, 128]", "blocks": "[1, 1, 2]", "attention": "[false, false, false]",
+                              "reads": "[1, 2]"},
     "thick at full size": {"stem": "16"},
     "reads only at 8x8": {"reads": "[1]"},
     "attention at 8x8": {"attention": "[false, true]"},
