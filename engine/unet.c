@@ -19,12 +19,13 @@ MATH(cos);
 MATH(exp);
 MATH(log);
 
-enum { LEVELS = 8, DEPTH = 64, GROUPS = 8, HEAD = 32, LIMIT = 20 };   /* HEAD: channels of one head of attention */
+enum { LEVELS = 8, DEPTH = 64, GROUPS = 8, HEAD = 32, ROWS = 4 };   /* HEAD: channels of one head of attention */
 
 /* The shape of the network, as diffusion_lib/engine writes it: whole numbers in this order. */
 static struct {
-    int channels, size, stem, patch, embedding, waves;              /* the picture; the way in; what blocks are told */
-    int wish, rows, words, layers;      /* the wish's width, rows of its table, most words of a text, layers of the reader */
+    int channels, size, stem, patch;                                /* the picture, and the way in */
+    int embedding, waves;                                           /* what blocks are told: how long, from how many waves */
+    int wish, rows, words, layers;                                  /* the wish: its width, its table, longest text, reader */
     int levels, width[LEVELS], blocks[LEVELS], attends[LEVELS], reads[LEVELS];
 } net;
 
@@ -37,13 +38,13 @@ static int count, *wish;
 static void *take(int floats)
 {
     float *taken = top;
-    top += (floats + 15) & ~15;
+    top += (floats + 15) & ~15;                                     /* whole cache lines */
     int missing = (int)top / 65536 + 1 - __builtin_wasm_memory_size(0);
     if (missing > 0 && (int)__builtin_wasm_memory_grow(0, missing) < 0) __builtin_trap();
     return taken;
 }
 
-static const float *next(int floats) { return (scroll += floats) - floats; }
+static const float *next(int floats) { return (scroll += floats) - floats; }    /* the next weights of the scroll */
 
 static Map map(int c, int h, int w) { return (Map){c, h, w, take(c * h * w)}; }
 
@@ -95,27 +96,22 @@ typedef struct { const float *at; int row, column; } Matrix;
 
 /* out[r][place] = bias[r] + sum over k of m[r][k] in[from[k] + place]
 
-   Every product of the network is this one. In a convolution k counts the places of its little window, and `from` says
-   where each of them begins in `in`, whose rows are `step` long. The sums of 4 rows x 8 places stay in registers. */
+   Every product of maps is this one. In a convolution k counts the places of its little window, and `from` says
+   where each of them begins in `in`, whose rows are `step` long. The sums of 4 rows x 8 places stay in registers (for more
+   rows there are too few of these). */
 static void multiply(Map out, Matrix m, const float *bias, const float *in, int step, const int *from, int terms)
 {
-    for (int r = 0; r < out.c; r += 4) {
-        int row[4] = {r, r + 1, r + 2, r + 3};
-        for (int j = 1; j < 4; j++) if (row[j] >= out.c) row[j] = out.c - 1;    /* the last one again */
-        const float *a = m.at + row[0] * m.row, *b = m.at + row[1] * m.row, *c = m.at + row[2] * m.row, *d = m.at + row[3] * m.row;
+    for (int r = 0; r < out.c; r += ROWS) {
+        int row[ROWS];
+        for (int j = 0; j < ROWS; j++) row[j] = r + j < out.c ? r + j : out.c - 1;   /* past the end the last one again */
         for (int y = 0; y < out.h; y++)
             EACH(x, out.w) {
                 const float *place = in + y * step + x;
-                Eight to[4];
-                for (int j = 0; j < 4; j++) to[j] = even(bias ? bias[row[j]] : 0);
-                for (int k = 0; k < terms; k++) {
-                    Eight seen = AT(place + from[k]);
-                    to[0] += a[k * m.column] * seen;
-                    to[1] += b[k * m.column] * seen;
-                    to[2] += c[k * m.column] * seen;
-                    to[3] += d[k * m.column] * seen;
-                }
-                for (int j = 0; j < 4; j++) AT(out.at + row[j] * area(out) + y * out.w + x) = to[j];
+                Eight to[ROWS];
+                for (int j = 0; j < ROWS; j++) to[j] = even(bias ? bias[row[j]] : 0);
+                for (int k = 0; k < terms; k++)
+                    for (int j = 0; j < ROWS; j++) to[j] += m.at[row[j] * m.row + k * m.column] * AT(place + from[k]);
+                for (int j = 0; j < ROWS; j++) AT(out.at + row[j] * area(out) + y * out.w + x) = to[j];
             }
     }
 }
@@ -142,8 +138,10 @@ static Map shuffle(Map x, int side)                                 /* and back 
     Map y = map(x.c / (side * side), x.h * side, x.w * side);
     for (int c = 0; c < y.c; c++)
         for (int i = 0; i < y.h; i++)
-            for (int j = 0; j < y.w; j++)
-                y.at[c * area(y) + i * y.w + j] = x.at[((c * side + i % side) * side + j % side) * area(x) + i / side * x.w + j / side];
+            for (int j = 0; j < y.w; j++) {
+                int channel = (c * side + i % side) * side + j % side;
+                y.at[c * area(y) + i * y.w + j] = x.at[channel * area(x) + i / side * x.w + j / side];
+            }
     return y;
 }
 
@@ -243,7 +241,8 @@ static Map attend(Map q, const float *k, const float *v, int step, int answers)
 
 /* ---- The wish: conditioning.py, networks/text.py ------------------------------------------------------------------ */
 
-typedef struct { Map words; int said; float *vector; } Told;        /* what every block is told; `said` words, the beginning among them */
+/* What every block is told. words: a column each, of which the first `said` count, the beginning among them. */
+typedef struct { Map words; int said; float *vector; } Told;
 
 /* LayerNorm: each word by itself. */
 static Map layer_norm(Map x)
@@ -307,7 +306,7 @@ static Map noise(float log_snr)
 {
     float *x = take(2 * net.waves);
     for (int i = 0; i < net.waves; i++) {
-        float angle = log_snr * (float)(math_exp(math_log(80) * i / (net.waves - 1)) / LIMIT);
+        float angle = log_snr * (float)(math_exp(math_log(80) * i / (net.waves - 1)) / 20);   /* 1/20 to 4 radians a nat */
         x[i] = math_sin(angle), x[net.waves + i] = math_cos(angle);
     }
     Map h = {net.embedding, 1, 1, dense(x, 2 * net.waves, net.embedding)};
@@ -367,7 +366,10 @@ static Map unet(Map x, Told told)
     h = stage(h, told, 1, net.reads[last]);
     h = stage(h, told, 0, net.reads[last]);
     for (int i = last; i >= 0; i--) {
-        for (int b = 0; b < net.blocks[i]; b++) h = stage(linear(cat(h, seen[--n]), net.width[i]), told, net.attends[i], net.reads[i]);
+        for (int b = 0; b < net.blocks[i]; b++) {
+            h = linear(cat(h, seen[--n]), net.width[i]);
+            h = stage(h, told, net.attends[i], net.reads[i]);
+        }
         if (i) h = conv(twice(linear(h, net.width[i - 1])), net.width[i - 1], 3, 1);
     }
     Map full = shuffle(linear(silu(norm(h, 0)), net.stem * net.patch * net.patch), net.patch);

@@ -28,7 +28,7 @@ from ..schedules import uniform_times
 
 FOLDER = Path(__file__).parent
 MOST_STEPS = 50
-LEVELS, HEAD = 8, 32                                         # as in engine/unet.c
+LEVELS, DEPTH, HEAD = 8, 64, 32                              # as in engine/unet.c
 
 
 def wasm() -> bytes:
@@ -66,7 +66,10 @@ def checksum(content: bytes) -> int:
 
 
 def walks_of(model: NeuralDenoiser) -> Tensor:
-    """The schedule at the stops of `uniform_times(n)`, n = 1 ... 50, one after the other: (rows, 4) float64, (alpha, sigma, a, b)."""
+    """The schedule at the stops of `uniform_times(n)`, n = 1 ... 50, one walk after the other.
+
+    Returns (rows, 4) float64: alpha, sigma, a, b.
+    """
     times = torch.cat([uniform_times(steps) for steps in range(1, MOST_STEPS + 1)])
     at = coefficients(model.schedule, times, torch.zeros(len(times), dtype=torch.float64))
     return torch.stack([at.alpha, at.sigma, *model.parameterization.row(at)], dim=1)
@@ -77,21 +80,22 @@ def shape_of(network: UNet, size: int) -> list[int]:
     if not isinstance(network, UNet):
         raise ValueError(f"the network is a {type(network).__name__}, but the engine runs a UNet")
     config, conditioner = network.config, network.conditioner
-    smallest = size // config.factor
-    if size % config.factor or smallest % 8 or len(config.widths) > LEVELS:
-        raise ValueError(f"size is {size} and there are {len(config.widths)} levels, but the engine works on eight places at once: "
-                         f"size has to be a multiple of {8 * config.factor}, and there can be {LEVELS} levels")
-    heads = {module.out.in_features // module.attend.heads for module in network.modules() if isinstance(getattr(module, "attend", None), Attention)}
+    if size % (8 * config.factor):
+        raise ValueError(f"size is {size}, but the engine works on eight places at once: it has to be a multiple of {8 * config.factor}")
+    if len(config.widths) > LEVELS or sum(config.blocks) > DEPTH:
+        raise ValueError(f"blocks is {config.blocks}, but the engine has room for {LEVELS} levels and {DEPTH} blocks")
+    attending = (module for module in network.modules() if isinstance(getattr(module, "attend", None), Attention))
+    heads = {module.out.in_features // module.attend.heads for module in attending}
     if heads - {HEAD}:
         raise ValueError(f"attention has heads of {sorted(heads)} channels, but the engine's have {HEAD}")
     if conditioner and conditioner.width % 8:
         raise ValueError(f"the conditioner's width is {conditioner.width}, but the engine needs a multiple of 8")
     text = isinstance(conditioner, TextConditioner)
     rows = (len(conditioner.vocabulary.words) + 1 if text else conditioner.table.num_embeddings) if conditioner else 0
-    levels = [value for values in (config.widths, config.blocks, config.attention, [level in config.reads for level in range(len(config.widths))])
-              for value in (*map(int, values), *[0] * (LEVELS - len(values)))]
+    reads = [level in config.reads for level in range(len(config.widths))]
+    levels = [int(value) for row in (config.widths, config.blocks, config.attention, reads) for value in (*row, *[0] * (LEVELS - len(row)))]
     return [config.channels, size, config.stem, config.patch, config.embedding, len(network.log_snr.frequencies),
-            conditioner.width if conditioner else 0, rows, conditioner.vocabulary.length if text else 0, conditioner.layers if text else 0,
+            conditioner.width if conditioner else 0, rows, *((conditioner.vocabulary.length, conditioner.layers) if text else (0, 0)),
             len(config.widths), *levels]
 
 

@@ -10,14 +10,16 @@ function unpack(bytes) {
   const length = new DataView(bytes).getUint32(0, true), begin = 4 + length;
   if (begin % 8 || begin > bytes.byteLength) throw damaged('its first bytes make no sense');
   let about;
-  try { about = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length))); } catch { throw damaged('its head is unreadable'); }
+  try { about = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length))); }
+  catch { throw damaged('its head is unreadable'); }
   const rows = (about.steps * (about.steps + 3)) / 2, end = begin + 32 * rows + 4 * Math.ceil(about.weights / 2);
   if (about.format !== 1 || end !== bytes.byteLength) throw damaged(`it has ${bytes.byteLength} bytes, not ${end}`);
   const words = new Uint32Array(bytes, begin, (end - begin) / 4);
   let sum = 0;
   for (let i = 0; i < words.length; i++) sum = (sum + Math.imul(words[i], 2 * i + 1)) | 0;
   if (sum >>> 0 !== about.sum) throw damaged('its checksum is another');
-  return { ...about, walks: new Float64Array(bytes, begin, 4 * rows), halves: new Uint16Array(bytes, begin + 32 * rows, about.weights) };
+  const halves = new Uint16Array(bytes, begin + 32 * rows, about.weights);
+  return { ...about, walks: new Float64Array(bytes, begin, 4 * rows), halves };
 }
 
 // The network itself: ask(x, log-SNR, wish) -> y. wasm: bytes of unet.wasm, or a compiled module.
@@ -66,8 +68,8 @@ function hireWorkers(wasm, model, count = 1) {
     worker.onerror = (event) => fail(event.message ?? 'the worker could not start');
     return worker;
   });
-  const { shape, halves } = model;
-  const ready = Promise.all(workers.map((worker) => post(worker, { start: [wasm, { shape, halves }] }))).finally(() => URL.revokeObjectURL(address));
+  const { shape, halves } = model, start = [wasm, { shape, halves }];
+  const ready = Promise.all(workers.map((worker) => post(worker, { start }))).finally(() => URL.revokeObjectURL(address));
   ready.catch(() => {});                                     // whoever awaits it hears of it; nobody has to
   let turn = 0;
   return {
@@ -95,7 +97,8 @@ async function fetchBytes(address, progress = () => {}, signal) {
 
 const SHORTEST_REPAIRED = 4;
 
-const splitWords = (text) => text.normalize('NFC').toLowerCase().replace(/[\u200c\u200d]/g, '').match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
+const splitWords = (text) =>
+  text.normalize('NFC').toLowerCase().replace(/[\u200c\u200d]/g, '').match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
 
 function oneSlip(a, b) {
   const [x, y] = [Array.from(a), Array.from(b)];
@@ -113,7 +116,8 @@ function readWords(text, { words, length }) {
   const letters = (word) => Array.from(word).length;
   const meant = (word) => {
     if (numbers.has(word)) return word;
-    const near = letters(word) < SHORTEST_REPAIRED ? [] : words.filter((known) => letters(known) >= SHORTEST_REPAIRED - 1 && oneSlip(word, known));
+    if (letters(word) < SHORTEST_REPAIRED) return null;
+    const near = words.filter((known) => letters(known) >= SHORTEST_REPAIRED - 1 && oneSlip(word, known));
     return near.length === 1 ? near[0] : null;
   };
   const read = splitWords(text).map((word) => [word, meant(word)]), known = read.filter(([, m]) => m).map(([, m]) => m);
@@ -129,8 +133,8 @@ function readWords(text, { words, length }) {
 // A wish as rows of the network's table: a text, or an attribute's number each (-1: unsaid), or null for "nothing".
 function wishOf({ wish }, said) {
   if (wish.words) return said === null ? [] : readWords(said, wish).numbers;
-  let row = 0;
-  return (wish.sizes ?? []).map((size, i) => { const first = row; row += size + 1; return first + 1 + (said === null ? -1 : said[i]); });
+  let next = 0;                                              // each table has one row more: its first is "unsaid"
+  return (wish.sizes ?? []).map((size, i) => (next += size + 1) - size + (said === null ? -1 : said[i]));
 }
 
 // ---- The walk: the twins of denoisers.py, guidance.py and samplers.py -----------------------------------------------
