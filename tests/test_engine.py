@@ -18,7 +18,7 @@ from PIL import Image
 import diffusion_lib as dl
 from diffusion_lib import engine, zoo
 from diffusion_lib.conditioning import AttributeConditioner, TextConditioner
-from diffusion_lib.words import Vocabulary, split
+from diffusion_lib.words import Vocabulary, one_slip, split
 from engine import build
 from exact import max_error
 
@@ -228,6 +228,14 @@ def test_nothing_said_is_not_guided():
 
 ODD = ["", "A CAT, wearing a HAT!", "దీని నాయిస్ తీసివేసి కుక్కలా మార్చు", "cafe\u0301 caf\u00e9", "క్\u200cష", "  --- 🙂 \n", "top-hat_2", "ΣΊΣΥΦΟΣ İstanbul ß",
        "a sleppy frgo", "cow bog", "frogs bea bears dgo", "\x00\u202e", "a" * 10_000, "cat " * 50, "కా" * 500, "١٢٣ ½ ² x²", "𝔠𝔞𝔱 𝒶", "don't ’s", "ab\u00adc"]
+
+
+def test_one_slip_is_one_slip_in_both():
+    """For all pairs of short words over three letters (tests/test_words.py has tried every slip)."""
+    letters = "abc"
+    words = ["", *letters, *(x + y + z for x in letters for y in ("", *letters) for z in ("", *letters))]
+    found = javascript("say(words.map((a) => words.map((b) => oneSlip([...a], [...b]))));", words=words)
+    assert found == [[one_slip(a, b) for b in words] for a in words]
 
 
 def test_javascript_reads_as_python_does():

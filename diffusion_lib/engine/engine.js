@@ -100,25 +100,28 @@ const SHORTEST_REPAIRED = 4;
 const splitWords = (text) =>
   text.normalize('NFC').toLowerCase().replace(/[\u200c\u200d]/g, '').match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
 
+// Words as arrays of letters: whether a letter left out, added or changed, or two neighbours swapped, makes a into b.
 function oneSlip(a, b) {
-  const [x, y] = [Array.from(a), Array.from(b)];
-  if (Math.abs(x.length - y.length) > 1 || a === b) return false;
+  const same = (i, j) => {
+    if (a.length - i !== b.length - j) return false;
+    while (i < a.length && a[i] === b[j]) { i++; j++; }
+    return i >= a.length;
+  };
+  if (Math.abs(a.length - b.length) > 1 || same(0, 0)) return false;
   let at = 0;
-  while (at < Math.min(x.length, y.length) && x[at] === y[at]) at++;
-  const rest = x.slice(at), other = y.slice(at), same = (s, t) => s.join('') === t.join('');
-  return same(rest.slice(1), other.slice(1)) || same(rest.slice(1), other) || same(rest, other.slice(1))
-    || (rest.length > 1 && same([rest[1], rest[0], ...rest.slice(2)], other));
+  while (at < a.length && a[at] === b[at]) at++;
+  return same(at + 1, at + 1) || same(at + 1, at) || same(at, at + 1)
+    || (at + 1 < a.length && a[at] === b[at + 1] && a[at + 1] === b[at] && same(at + 2, at + 2));
 }
 
 // Vocabulary.read: the known words in their order, and what was done to the others.
 function readWords(text, { words, length }) {
   const numbers = new Map(words.map((word, i) => [word, i + 1]));
-  const letters = (word) => Array.from(word).length;
+  const spelled = words.map((word) => Array.from(word)).filter((letters) => letters.length >= SHORTEST_REPAIRED - 1);
   const meant = (word) => {
     if (numbers.has(word)) return word;
-    if (letters(word) < SHORTEST_REPAIRED) return null;
-    const near = words.filter((known) => letters(known) >= SHORTEST_REPAIRED - 1 && oneSlip(word, known));
-    return near.length === 1 ? near[0] : null;
+    const letters = Array.from(word), near = letters.length < SHORTEST_REPAIRED ? [] : spelled.filter((known) => oneSlip(letters, known));
+    return near.length === 1 ? near[0].join('') : null;
   };
   const read = splitWords(text).map((word) => [word, meant(word)]), known = read.filter(([, m]) => m).map(([, m]) => m);
   return {
