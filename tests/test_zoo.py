@@ -74,7 +74,8 @@ PAINTERS = [model for model in zoo.models() if "sweep" in committed(model.name)]
 
 def obeys(model: nn.Module, name: str, n: int = N) -> bool:
     """Whether n pictures of a model, at the cheapest setting on the card of that name, are right as often as the card says, to
-    three standard errors. It is asked in all its languages, for seen and for held-out combinations, equally often."""
+    three standard errors. It is asked in all its languages, for seen and for held-out combinations, equally often; the same
+    wish in two languages counts as one, as mistakes that begin with the same static go together."""
     results, judge = committed(name), zoo.load(f"{name.partition('-')[0]}-classifier")
     row = min(results["sweep"]["rows"], key=lambda row: row["steps"] * (1 if row["guidance"] == 1 else 2))
     ways = {name: in_words(GRAMMARS[name]) for name in results.get("languages", ())} or {"attributes": as_attributes}
@@ -82,7 +83,8 @@ def obeys(model: nn.Module, name: str, n: int = N) -> bool:
     heard = interview(model, judge, Protocol(setting.n, row["guidance"], row["steps"], sweep=()), ways)
     right = fmean(shares["all"].value for shares in heard.shares(ways, setting).values())
     expected = fmean(row[law]["value"] for law in LAWS)
-    return right >= expected - 3 * (max(expected * (1 - expected), 1e-3) * (1 / n + 1 / (len(LAWS) * row["n"]))) ** 0.5
+    wishes, before = n / len(ways), len(LAWS) * row["n"] / len(ways)
+    return right >= expected - 3 * (max(expected * (1 - expected), 1e-3) * (1 / wishes + 1 / before)) ** 0.5
 
 
 @pytest.mark.parametrize("painter", PAINTERS, ids=lambda model: model.name)
