@@ -1,6 +1,6 @@
 """What did each choice in recipes/pets32-quick.toml buy? The recipe, and the recipe with one choice undone, equally long.
 
-    python benchmarks/training_tricks.py --seconds 70       # all variants, 3 seeds each; goes on where it was interrupted
+    python benchmarks/training_tricks.py --seconds 240       # all variants, 3 seeds each; goes on where it was interrupted
     python benchmarks/training_tricks.py --table             # only prints what has been measured so far
 
 What "equally long" means stands in equal_time.py. Chapter 12 shows the record, diffusion_lib/records/training_tricks.json.
@@ -61,4 +61,4 @@ def measure(name: str, seconds: float, seed: int) -> dict:
 
 
 if __name__ == "__main__":
-    compare(__doc__.splitlines()[0], RECORDS / "training_tricks.json", list(VARIANTS), measure, {"recipe": "recipes/pets32-quick.toml"}, seconds=70)
+    compare(__doc__.splitlines()[0], RECORDS / "training_tricks.json", list(VARIANTS), measure, {"recipe": "recipes/pets32-quick.toml"}, seconds=240)

@@ -19,7 +19,7 @@ from nbformat import NotebookNode
 
 from .copies import mark
 
-LINE = re.compile(r"^([A-Z][A-Z0-9_]*) = ([^#]+?)[ \t]*# variant: (.+?)[ \t]*$", flags=re.MULTILINE)
+LINE = re.compile(r"^([A-Z][A-Z0-9_]*) = ([^#\n]+?)[ \t]*# variant: (.+?)[ \t]*$", flags=re.MULTILINE)
 
 
 def choices_in(notebook: NotebookNode) -> dict[str, list]:
