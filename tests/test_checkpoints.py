@@ -15,12 +15,14 @@ from torch import nn
 import diffusion_lib as dl
 from diffusion_lib.checkpoints import (CLASSES, CheckpointError, TrainingState, build, describe, load_checkpoint, load_training,
                                        read_about, save_checkpoint)
-from diffusion_lib.conditioning import AttributeConditioner, ClassConditioner
-from diffusion_lib.networks.classifier import Classifier, ClassifierConfig
+from diffusion_lib.conditioning import AttributeConditioner, ClassConditioner, TextConditioner
+from diffusion_lib.networks.classifier import Classifier, ClassifierConfig, PairClassifier
 from diffusion_lib.networks.unet import UNet, UNetConfig
+from diffusion_lib.words import Vocabulary
 from exact import max_error
 
 TINY = UNetConfig(channels=1, stem=8, widths=(8, 32), blocks=(1, 1), attention=(False, False), embedding=16)
+WORDS = Vocabulary(("a", "cat"), length=4)
 
 
 def random_weights(model, seed=0):
@@ -134,7 +136,8 @@ def test_classes_of_the_table_keep_their_arguments(cls):
     """`describe` reads constructor arguments from attributes of the same name; dataclasses do by construction."""
     examples = {"NeuralDenoiser": tiny_denoiser(), "UNet": UNet(TINY), "ClassConditioner": ClassConditioner(3, 8),
                 "AttributeConditioner": AttributeConditioner((2, 3), 8), "ClassifierConfig": ClassifierConfig((2, 3)),
-                "Classifier": Classifier(ClassifierConfig((2, 3), width=8))}
+                "Classifier": Classifier(ClassifierConfig((2, 3), width=8)), "PairClassifier": PairClassifier(ClassifierConfig((2, 3) * 2, width=8, side=64)),
+                "Vocabulary": WORDS, "TextConditioner": TextConditioner(WORDS, width=32, layers=1)}
     example = examples[cls.__name__] if cls.__name__ in examples else cls()
     assert describe(build(json.loads(json.dumps(describe(example))))) == describe(example)
     assert not dataclasses.is_dataclass(cls) or build(describe(example)) == example

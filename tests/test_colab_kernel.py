@@ -176,9 +176,11 @@ def test_run_all_and_then_every_solution(path, installed, tmp_path):
 
 def move_every_slider(colab_kernel: Kernel) -> None:
     """Each slider that the notebook shows takes a new value from the front end, and what it draws is drawn again."""
-    find = "[[w.model_id, w.value, w.min, w.max] for w in __import__('ipywidgets').Widget.widgets.values() if hasattr(w, 'max')]"
+    listed = "(list(w.value) if isinstance(w.value, tuple) else w.value)"          # of a slider with two handles, both
+    find = f"[[w.model_id, {listed}, w.min, w.max] for w in __import__('ipywidgets').Widget.widgets.values() if hasattr(w, 'max')]"
     for model_id, value, low, high in colab_kernel.value(find):
-        new = high if value == low else low
+        first, second = ([low, low], [low, high]) if isinstance(value, list) else (low, high)
+        new = second if value == first else first
         drawn = colab_kernel.send(model_id, value=new)
         assert [w for w in colab_kernel.value(find) if w[0] == model_id][0][1] == new
         assert any(message["msg_type"] in ("display_data", "stream") for message in drawn), f"nothing was drawn for {new}"
