@@ -4,17 +4,12 @@ import pytest
 import torch
 
 import diffusion_lib as dl
-from diffusion_lib.checks import CheckFailed, noising, walking_back
-from diffusion_lib.checks._verdict import STRICT, Wrong, check, same
+from diffusion_lib.checks import noising, walking_back
+from diffusion_lib.checks._verdict import Wrong, check, same
+from checking import EveryCheck, nobody_grades  # noqa: F401
 
 BETAS = dl.LinearBetaSchedule().betas
 T1000 = torch.arange(1001) / 1000
-
-
-@pytest.fixture(autouse=True)
-def nobody_grades(monkeypatch):
-    for name in STRICT:
-        monkeypatch.delenv(name, raising=False)
 
 
 def smash(picture, betas):
@@ -55,56 +50,12 @@ SOLUTIONS = {
     walking_back.oracle: lambda x, x0, t: (x - t.sqrt() * x0) / (1 - t).sqrt(),
     walking_back.long_step: long_step,
 }
-CHECKS = list(SOLUTIONS)
-FUNCTION_CHECKS = [c for c in CHECKS if callable(SOLUTIONS[c])]
-each_check = pytest.mark.parametrize("check", CHECKS, ids=lambda c: c.__name__)
 
 
 def test_where_static_wins_is_where_the_schedule_says():
     schedule = dl.LinearBetaSchedule()
     wins = schedule.sigma(T1000) > schedule.alpha(T1000)
     assert wins[SOLUTIONS[noising.first_time_static_wins]] and not wins[: SOLUTIONS[noising.first_time_static_wins]].any()
-
-
-@each_check
-def test_right_answers_pass(check):
-    torch.manual_seed(0)
-    verdict = check(SOLUTIONS[check])
-    assert verdict.passed and repr(verdict).startswith("✓ Right.") and verdict.require() is verdict
-
-
-@each_check
-def test_untouched_stubs_stay_calm(check):
-    for stub in (None, ..., lambda *arguments: None, lambda *arguments: ...):
-        if callable(stub) and check not in FUNCTION_CHECKS:
-            continue
-        verdict = check(stub)
-        assert verdict.passed is None and "Not attempted yet" in repr(verdict)
-
-
-@each_check
-@pytest.mark.parametrize("setting", STRICT)
-def test_grading_lets_nothing_else_through(check, setting, monkeypatch):
-    monkeypatch.setenv(setting, "1")
-    torch.manual_seed(0)
-    assert check(SOLUTIONS[check]).passed
-    for answer in (None, "nonsense"):
-        with pytest.raises(CheckFailed):
-            check(answer)
-
-
-@pytest.mark.parametrize("check", FUNCTION_CHECKS, ids=lambda c: c.__name__)
-def test_odd_answers_get_words_and_no_traceback(check):
-    def raises(*arguments):
-        raise IndexError("out of luck")
-
-    for answer, words in ((7, "needs the function itself"), (raises, "IndexError: out of luck"), (lambda: 1, "TypeError")):
-        verdict = check(answer)
-        assert verdict.passed is False and words in verdict.message
-    if check is not noising.static_detector:
-        assert "needs numbers" in check(lambda *arguments: "a word").message
-        assert "shape" in check(lambda *arguments: torch.zeros(5, 5)).message or check is walking_back.fresh_noise
-        assert "several" in walking_back.fresh_noise(lambda *arguments: torch.zeros(5, 5)).message
 
 
 SLIPS = [
@@ -191,22 +142,6 @@ SLIPS = [
 ]
 
 
-@pytest.mark.parametrize("check, answer, words", SLIPS, ids=[f"{c.__name__}-{w}" for c, _, w in SLIPS])
-def test_slips_are_called_by_name(check, answer, words):
-    torch.manual_seed(0)
-    verdict = check(answer)
-    assert verdict.passed is False and words in verdict.message, repr(verdict)
-
-
-def test_every_slip_message_is_reached():
-    """No message of a check is dead: each has a test above whose words stand in it, and in no other of that check."""
-    for check in CHECKS:
-        words = [w for c, _, w in SLIPS if c is check]
-        said = [check(answer).message for c, answer, _ in SLIPS if c is check]
-        assert len(set(said)) == len(said), "two slips get the same words"
-        assert all(sum(w in message for message in said) == 1 for w in words)
-
-
 def test_the_first_slip_that_fits_is_named_and_the_tolerance_holds():
     wanted = torch.tensor([1.0, 2.0])
     same(wanted + 0.9e-4, wanted, {})
@@ -223,3 +158,14 @@ def test_a_mistake_inside_a_check_is_not_blamed_on_the_reader():
 
     with pytest.raises(ZeroDivisionError):
         broken(1)
+
+
+class TestChecks(EveryCheck):
+    solutions, slips = SOLUTIONS, SLIPS
+
+    def test_words_and_wrong_shapes_are_named(self, function_check):
+        if function_check is noising.static_detector:
+            return                                           # whose answer is yes or no
+        assert "needs numbers" in self.ask(function_check, lambda *arguments: "a word").message
+        assert "shape" in self.ask(function_check, lambda *arguments: torch.zeros(5, 5)).message or function_check is walking_back.fresh_noise
+        assert "several" in walking_back.fresh_noise(lambda *arguments: torch.zeros(5, 5)).message

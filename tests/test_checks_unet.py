@@ -5,14 +5,8 @@ import torch
 from torch import nn
 
 from diffusion_lib.checks import unet
-from diffusion_lib.checks._verdict import STRICT
 from diffusion_lib.networks.layers import ResidualBlock, count_parameters
-
-
-@pytest.fixture(autouse=True)
-def nobody_grades(monkeypatch):
-    for name in STRICT:
-        monkeypatch.delenv(name, raising=False)
+from checking import nobody_grades  # noqa: F401
 
 
 def seen_by(convs: int, halvings: int) -> int:
