@@ -187,8 +187,7 @@ def run_sample(options: argparse.Namespace) -> None:
 def run_evaluate(options: argparse.Namespace) -> None:
     """Measure a model and print the result, or make its card."""
     model, file = _loaded(options.model).to(memory_format=torch.channels_last), zoo.file_of(options.model)
-    sweep = tuple(row._replace(n=row.n or options.sweep_n) for row in options.sweep)
-    about = read_about(file)
+    about, sweep = read_about(file), tuple(row._replace(n=row.n or options.sweep_n) for row in options.sweep)
     protocol = Protocol(options.n, options.guidance, options.steps, options.seed, tuple(row for row in sweep if row.n),
                         training_n=min(options.training_n, about.get("pictures", options.training_n)))
     if isinstance(model, Classifier):
@@ -200,8 +199,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
         if not isinstance(classifier, Classifier):
             raise UsageError(f"--classifier is {judging!r}, a {type(classifier).__name__}, but it has to be a classifier")
         if not isinstance(_conditioner(model), AttributeConditioner | TextConditioner):
-            raise UsageError(f"MODEL is {options.model!r}, but only models that take pets, as attributes or in words, can be "
-                             f"judged")
+            raise UsageError(f"MODEL is {options.model!r}, but only models that take pets, as attributes or in words, can be judged")
         languages = GRAMMARS if isinstance(_conditioner(model), TextConditioner) else None
         results = judge(model, classifier.to("cpu"), protocol, languages, data.get("seed", 0))
     print(json.dumps(results) if options.json else measurements(results))

@@ -147,7 +147,6 @@ class Interview(NamedTuple):
 
     def shares(self, ways: Iterable[str], setting: Setting) -> dict[str, dict[str, Share]]:
         """How often the model obeyed at a setting, for both laws; all of these ways of asking together."""
-        guidance, steps, n = setting
         return {law: attribute_accuracy(*self.pairs(ways, setting, law)) for law in LAWS}
 
     def pairs(self, ways: Iterable[str], setting: Setting, law: str) -> tuple[Tensor, Tensor]:

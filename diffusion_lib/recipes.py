@@ -190,7 +190,7 @@ def _classifier(sections: Mapping[str, Any]) -> tuple[Classifier, Loss]:
 
 def _prompts(section: Mapping[str, Any], model: NeuralDenoiser | Classifier, scene: bool) -> tuple[str, ...]:
     """What the strip shows, each text checked. scene: whether they are about two pets."""
-    conditioner = getattr(getattr(model, "network", None), "conditioner", None)
+    conditioner = model.network.conditioner if isinstance(model, NeuralDenoiser) else None
     if not isinstance(conditioner, (AttributeConditioner, TextConditioner)):
         raise RecipeError("[strip] prompts are about pets, but this recipe has no [conditioner] name = \"attributes\" or \"text\"")
     prompts = called("[strip]", Strip, section).prompts

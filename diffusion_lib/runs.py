@@ -25,7 +25,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from .checkpoints import load_training, save_checkpoint
-from .data.pets.asking import condition_of
+from .data.pets import condition_of
 from .denoisers import Denoiser
 from .guidance import ClassifierFreeGuidance
 from .pictures import image_grid, to_image

@@ -20,22 +20,14 @@ from diffusion_lib.networks.classifier import Classifier, ClassifierConfig, Pair
 from diffusion_lib.networks.unet import UNet, UNetConfig
 from diffusion_lib.words import Vocabulary
 from exact import max_error
+from tiny import randomised
 
 TINY = UNetConfig(channels=1, stem=8, widths=(8, 32), blocks=(1, 1), attention=(False, False), embedding=16)
 WORDS = Vocabulary(("a", "cat"), length=4)
 
 
-def random_weights(model, seed=0):
-    """The same model with random numbers everywhere: nothing is zero, as after training."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
-    return model
-
-
 def tiny_denoiser(schedule=dl.CosineSchedule(), parameterization=dl.V, conditioner=None):
-    return random_weights(dl.NeuralDenoiser(UNet(TINY, conditioner), schedule, parameterization, 0.5))
+    return randomised(dl.NeuralDenoiser(UNet(TINY, conditioner), schedule, parameterization, 0.5), 0.2)
 
 
 def answer(model, cond=None, t=0.4):
@@ -83,7 +75,7 @@ def test_conditioners_come_back(path, conditioner, cond):
 
 
 def test_a_network_that_is_no_denoiser_comes_back(path):
-    model = random_weights(Classifier(ClassifierConfig(sizes=(3, 4), width=8, features=16, side=16)))
+    model = randomised(Classifier(ClassifierConfig(sizes=(3, 4), width=8, features=16, side=16)), 0.2)
     save_checkpoint(path, model)
     x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     for mine, again in zip(model(x), load_checkpoint(path)(x)):
@@ -280,7 +272,7 @@ def test_interrupted_write_leaves_the_old_file(path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(OSError, match="no space left"):
-        save_checkpoint(path, random_weights(tiny_denoiser(), seed=1))
+        save_checkpoint(path, randomised(tiny_denoiser(), 0.3))
     assert path.read_bytes() == before and os.listdir(path.parent) == [path.name]
 
 

@@ -10,12 +10,9 @@ from diffusion_lib.networks.attention import SelfAttention
 from diffusion_lib.networks.layers import Downsample, LogSNREmbedding, ResidualBlock, Upsample, count_flops, count_parameters
 from diffusion_lib.networks.unet import UNet, UNetConfig
 from exact import max_error
+from tiny import picture
 
 SMALL = UNetConfig(stem=8, widths=(16, 32, 32), blocks=(1, 2, 1), attention=(False, True, False), embedding=32)
-
-
-def picture(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def awake(module, seed=0):

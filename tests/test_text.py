@@ -9,18 +9,15 @@ from diffusion_lib.conditioning import AttributeConditioner, TextConditioner
 from diffusion_lib.networks.attention import CrossAttention
 from diffusion_lib.words import Vocabulary
 from exact import max_error
+from tiny import picture, randomised
 
 VOCABULARY = Vocabulary(tuple("a cat dog wearing hat red blue on the left of right".split()), length=12)
 TEXTS = ["a cat wearing a red hat", "a dog", ""]
 
 
-def awake(module: nn.Module, seed: int = 0) -> nn.Module:
+def awake(module: nn.Module) -> nn.Module:
     """The same module with no weight at zero."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
-    return module.eval()
+    return randomised(module, 0.3).eval()
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +29,6 @@ def reader() -> TextConditioner:
 def network() -> dl.UNet:
     config = dl.UNetConfig(stem=8, widths=(32, 64), blocks=(1, 1), attention=(False, False), embedding=32, reads=(0, 1))
     return awake(dl.UNet(config, TextConditioner(VOCABULARY, width=32)))
-
-
-def picture(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def test_cross_attention_is_pytorchs_own():

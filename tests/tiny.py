@@ -1,4 +1,4 @@
-"""What the tests of recipes, runs and the command line share: a recipe and a model small enough for a second."""
+"""What tests of models share: numbers in the place of pictures and of weights, a recipe and a model small enough for a second."""
 
 import torch
 
@@ -8,6 +8,12 @@ from diffusion_lib.conditioning import AttributeConditioner
 from diffusion_lib.data.pets import SIZES
 from diffusion_lib.networks.classifier import Classifier, ClassifierConfig
 from diffusion_lib.networks.unet import UNet, UNetConfig
+
+
+def picture(*shape: int, seed: int = 0) -> torch.Tensor:
+    """Normal random numbers, the same every time."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
 
 RECIPE = """# tiny: as small as it gets.
 # It learns nothing.

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..conditioning import Conditioner
+from ..conditioning import Conditioner, Embedding
 from .attention import CrossAttention, SelfAttention
 from .layers import GROUPS, Downsample, LogSNREmbedding, ResidualBlock, Upsample, check_width, zeroed
 
@@ -61,15 +61,6 @@ class UNetConfig:
         return self.patch * 2 ** (len(self.widths) - 1)
 
 
-@dataclass(frozen=True)
-class Told:
-    """What every block is told. vector: (B, D), of the noise and the condition. words, mask: (B, M, ...) where it reads, or None."""
-
-    vector: Tensor
-    words: Tensor | None = None
-    mask: Tensor | None = None
-
-
 class Stage(nn.Module):
     """A residual block, then attention to the picture itself and to the prompt's words, where asked for.
 
@@ -82,9 +73,9 @@ class Stage(nn.Module):
         self.attention = SelfAttention(width) if attention else nn.Identity()
         self.words = CrossAttention(width, words) if words else None
 
-    def forward(self, x: Tensor, told: Told) -> Tensor:
+    def forward(self, x: Tensor, told: Embedding) -> Tensor:
         x = self.attention(self.block(x, told.vector))       # (B, C, H, W)
-        return self.words(x, told.words, told.mask) if self.words else x
+        return self.words(x, told.tokens, told.mask) if self.words else x
 
 
 class UNet(nn.Module):
@@ -118,14 +109,14 @@ class UNet(nn.Module):
         self.head = nn.Sequential(nn.Conv2d(2 * config.stem, config.stem, 3, padding=1), nn.SiLU(),
                                   zeroed(nn.Conv2d(config.stem, config.channels, 3, padding=1)))
 
-    def embed(self, log_snr: Tensor, cond=None, keep: Tensor | None = None) -> Told:
-        """What every block is told. log_snr, cond, keep: as in `forward`."""
+    def embed(self, log_snr: Tensor, cond=None, keep: Tensor | None = None) -> Embedding:
+        """What every block is told: the noise and the condition in one vector, and the words where there are some. log_snr, cond, keep: as in `forward`."""
         if self.conditioner is None:
             if cond is not None:
                 raise ValueError("cond is given, but this network was built without a conditioner: leave cond out")
-            return Told(F.silu(self.log_snr(log_snr)))
+            return Embedding(F.silu(self.log_snr(log_snr)))
         wish = self.conditioner(cond, len(log_snr), keep)
-        return Told(F.silu(self.log_snr(log_snr) + self.condition(wish.vector)), wish.tokens, wish.mask)
+        return Embedding(F.silu(self.log_snr(log_snr) + self.condition(wish.vector)), wish.tokens, wish.mask)
 
     def forward(self, x: Tensor, log_snr: Tensor, cond=None, keep: Tensor | None = None) -> Tensor:
         """The network's answer y.

@@ -4,7 +4,7 @@
 so that a network that reads captions hears of a pet as many people would speak of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from torch import Tensor
@@ -79,7 +79,12 @@ def pet_vocabulary(length: int = 32) -> Vocabulary:
 
     length: of the longest text, in words: 32 are enough for a pet, 64 for a scene.
     """
-    return Vocabulary(tuple(dict.fromkeys(word for grammar in GRAMMARS.values() for word in grammar.vocabulary)), length)
+    return vocabulary_of(GRAMMARS.values(), length)
+
+
+def vocabulary_of(grammars: Iterable[Grammar], length: int) -> Vocabulary:
+    """Every word of some languages, each once, in the order of their tables. length: of the longest text, in words."""
+    return Vocabulary(tuple(dict.fromkeys(word for grammar in grammars for word in grammar.vocabulary)), length)
 
 
 class Lots:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ...words import NOTICES, Notices, Vocabulary, split
 from .attributes import ATTRIBUTES, column, encode
-from .captions import GRAMMARS
+from .captions import GRAMMARS, vocabulary_of
 from .grammar import HOLE, Grammar
 
 LONGEST_TEXT = 10_000                                        # words
@@ -127,7 +127,7 @@ def _grammars(grammar: Grammar | None) -> tuple[Grammar, ...]:
 
 @cache
 def _vocabulary(grammar: Grammar | None) -> Vocabulary:
-    return Vocabulary(tuple(dict.fromkeys(word for each in _grammars(grammar) for word in each.vocabulary)), LONGEST_TEXT)
+    return vocabulary_of(_grammars(grammar), LONGEST_TEXT)
 
 
 @cache
