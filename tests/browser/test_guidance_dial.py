@@ -1,6 +1,5 @@
 """The figure `guidance_dial`: pictures and numbers at each scale are the record's, and the exact world is the library's."""
 
-import json
 import math
 import re
 
@@ -182,7 +181,3 @@ def test_fits_the_page(open_figure, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     boxes = [tile.bounding_box() for tile in figure.locator(".live-statics canvas").all()]
     assert len({round(box["y"]) for box in boxes}) == (2 if width == 390 else 1) and min(box["width"] for box in boxes) > 60
-
-
-def test_data_is_small():
-    assert len(json.dumps(figure_data(STEM))) <= 500_000

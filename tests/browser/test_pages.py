@@ -9,7 +9,7 @@ from conftest import ROOT, SITE, page_names
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = page_names() or ["index.html"]
-FIGURES = ("from_static", "flow_of_time", "inside_the_unet", "noise_schedules", "step_by_step", "training_run")
+FIGURES = sorted(path.stem for path in (ROOT / "diffusion_lib" / "figures" / "js").glob("[!_]*.js"))
 
 
 class Links(HTMLParser):

@@ -1,6 +1,5 @@
 """The figure word_highlighter: maps, walks and ends are what the shipped network gives, computed here once more and by hand."""
 
-import json
 import re
 from typing import NamedTuple
 
@@ -193,10 +192,6 @@ def test_question_is_answered_with_measured_changes(highlighter):
     assert f"You said “{prompt['words'][1]}”" in text
     numbers = [float(part.split("”")[1].strip(" ,.").split(",")[0]) for part in text.split("larger): ")[1].split("“")[1:]]
     assert numbers == sorted(numbers, reverse=True) and len(numbers) == len(set(prompt["words"]))
-
-
-def test_size():
-    assert len(json.dumps(figure_data(DATA), ensure_ascii=False).encode()) < 500_000
 
 
 def test_fits_a_phone(open_figure):
