@@ -7,12 +7,11 @@ again.
 """
 
 import argparse
-import fcntl
 import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +22,7 @@ from diffusion_lib import zoo
 from diffusion_lib.judging import attribute_accuracy, draw, prompts
 from diffusion_lib.networks.classifier import answers
 from diffusion_lib.training import Loss, TrainConfig, train
+from rows import alone, spread
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "diffusion_lib" / "records"
@@ -84,8 +84,7 @@ def read(path: Path) -> dict:
 
 def add(path: Path, head: dict, row: dict, variants: list[str]) -> None:
     """Write one more run down, whoever else is writing."""
-    with Path(__file__).open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone():
         runs = sorted([*read(path)["runs"], row], key=lambda run: (variants.index(run["variant"]), run["seed"]))
         lines = ",\n".join(f"  {json.dumps(run)}" for run in runs)
         path.write_text("{" + json.dumps(head)[1:-1] + ',\n "runs": [\n' + lines + "\n ]}\n", encoding="utf-8")
@@ -99,10 +98,6 @@ def table(runs: list[dict], variants: list[str]) -> str:
         if own:
             each = [fmean(v for key, v in run["found"].items() if key != "all") for run in own]
             lines.append(f"{name:<26}{len(own):>6}{fmean(run['steps'] for run in own):>7.0f}{fmean(run['pictures'] for run in own):>10.0f}"
-                         f"{own[0]['parameters'] / 1e6:>14.2f}{own[0]['flops'] / 1e6:>8.0f}{_spread([run['loss'] for run in own], 4):>18}"
-                         f"{_spread([run['found']['all'] for run in own], 3):>19}{_spread(each, 3):>19}")
+                         f"{own[0]['parameters'] / 1e6:>14.2f}{own[0]['flops'] / 1e6:>8.0f}{spread([run['loss'] for run in own], 4):>18}"
+                         f"{spread([run['found']['all'] for run in own], 3):>19}{spread(each, 3):>19}")
     return "\n".join(lines)
-
-
-def _spread(values: list[float], digits: int) -> str:
-    return f"{fmean(values):.{digits}f}" + (f" ± {stdev(values):.{digits}f}" if len(values) > 1 else "")

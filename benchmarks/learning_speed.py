@@ -9,7 +9,6 @@ README.md says what was given to whom, and why. Chapter 12 shows the record, dif
 """
 
 import argparse
-import fcntl
 import json
 import os
 import subprocess
@@ -18,12 +17,13 @@ import sysconfig
 import venv
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from peers import OURS, SETTINGS, module_of  # noqa: E402
+from rows import alone, spread  # noqa: E402
 from scripts.quiet import refuse_when_busy  # noqa: E402
 
 ENVIRONMENTS, RUNS = ROOT / "benchmarks" / ".peers", ROOT / "runs"
@@ -163,8 +163,7 @@ def check_alike(row: dict, runs: list[dict]) -> None:
 
 def change(path: Path, how) -> None:
     """Change the record, whoever else is writing."""
-    with Path(__file__).open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone():
         path.write_text(as_text(how(read(path))), encoding="utf-8")
 
 
@@ -246,10 +245,6 @@ def line_of(own: list[dict]) -> str:
     return (f"{one['library']:<28}{one['choice']:<22}{one['minutes']:>8g}{len(own):>6}{fmean(point['pictures'] for point in last):>10,.0f}"
             f"{one['parameters'] / 1e6:>9.2f}{one['flops'] / 1e6:>7.0f}" + "".join(f"{value:>15}" for value in values) +
             f"{f'{fmean(sampled):.3f}' if sampled else '-':>12}  {parts}{'' if last[0]['minute'] == one['minutes'] else ' (so far)'}")
-
-
-def spread(values: list[float], digits: int) -> str:
-    return f"{fmean(values):.{digits}f}" + (f" ± {stdev(values):.{digits}f}" if len(values) > 1 else "")
 
 
 def main() -> None:

@@ -1,0 +1,20 @@
+"""What every benchmark needs that adds rows to a record, and prints what several seeds gave."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import fmean, stdev
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """While this lasts, no other benchmark changes a record: they may run side by side."""
+    with Path(__file__).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def spread(values: list[float], digits: int) -> str:
+    """The mean, and the standard deviation where there are several."""
+    return f"{fmean(values):.{digits}f}" + (f" ± {stdev(values):.{digits}f}" if len(values) > 1 else "")
