@@ -34,6 +34,7 @@ from training_tricks import changed
 
 VARIANTS: dict[str, dict[str, str]] = {                      # name: what stands in the recipe instead
     "recipe": {},
+    "not told of places": {"places": "false"},
     "narrow: 64 and 128": {"widths": "[64, 128]"},
     "wide: 96 and 160": {"widths": "[96, 160]", "blocks": "[1, 2]"},
     "more at 16x16": {"blocks": "[2, 2]"},

@@ -120,7 +120,8 @@ def test_weights_of_another_shape_are_refused():
 @pytest.mark.parametrize("network, size, named", [
     (lambda: dl.Classifier(dl.ClassifierConfig((2, 3))), 32, "Classifier"), (lambda: denoiser().network, 24, "multiple of 32"),
     (lambda: dl.UNet(dl.UNetConfig(), AttributeConditioner((3,), 12)), 32, "12"),
-    (lambda: dl.UNet(dl.UNetConfig(widths=(32,), blocks=(65,), attention=(False,))), 32, "64 blocks")])
+    (lambda: dl.UNet(dl.UNetConfig(widths=(32,), blocks=(65,), attention=(False,))), 32, "64 blocks"),
+    (lambda: dl.UNet(dl.UNetConfig(places=True)), 32, "places is True")])
 def test_what_it_cannot_run_is_refused(network, size, named):
     with pytest.raises(ValueError, match=named):
         engine.shape_of(network(), size)

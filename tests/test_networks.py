@@ -1,5 +1,7 @@
 """The U-Net: what it is before training, what reaches which weight, which sizes it takes, and what it costs."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -8,7 +10,7 @@ from diffusion_lib.conditioning import AttributeConditioner
 from diffusion_lib.data.pets import SIZES
 from diffusion_lib.networks.attention import SelfAttention
 from diffusion_lib.networks.layers import Downsample, LogSNREmbedding, ResidualBlock, Upsample, count_flops, count_parameters
-from diffusion_lib.networks.unet import UNet, UNetConfig
+from diffusion_lib.networks.unet import UNet, UNetConfig, places_of
 from exact import max_error
 from tiny import picture
 
@@ -140,6 +142,23 @@ def test_every_pixel_sees_the_whole_picture():
     x = picture(1, 3, 32, 32).requires_grad_()
     network(x, torch.zeros(1))[0, :, 0, 0].sum().backward()
     assert x.grad[0, :, -1, -1].abs().max() > 0
+
+
+def test_places_are_rows_and_columns():
+    row, column = places_of(picture(2, 3, 5, 3))[1]
+    assert torch.equal(row[:, 0], torch.tensor([-1, -0.5, 0, 0.5, 1])) and torch.equal(column[4], torch.tensor([-1.0, 0, 1]))
+    assert (row == row[:, :1]).all() and (column == column[:1]).all()
+
+
+def test_a_network_that_hears_nothing_of_places_is_the_plain_one():
+    plain, told = awake(small_unet()), UNet(replace(SMALL, places=True), AttributeConditioner((3, 4), 24))
+    weights = plain.state_dict() | {"stem.weight": nn.functional.pad(plain.stem.weight.detach(), (0, 0, 0, 0, 0, 2))}
+    told.load_state_dict(weights)
+    x, level = picture(2, 3, 16, 40), torch.zeros(2)
+    assert torch.equal(told(x, level), plain(x, level))
+    with torch.no_grad():
+        told.stem.weight[:, 3:] = 1
+    assert max_error(told(x, level), plain(x, level)) > 1e-3
 
 
 @pytest.mark.parametrize("size", [(8, 8), (16, 40), (64, 24)])

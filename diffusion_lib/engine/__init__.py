@@ -11,6 +11,7 @@ so that JavaScript needs to know neither schedules nor what a network's output m
 """
 
 import json
+import re
 import struct
 from pathlib import Path
 
@@ -39,6 +40,11 @@ def wasm() -> bytes:
 def module_source() -> str:
     """The engine's JavaScript; it needs figures/js/_shared.js before it."""
     return (FOLDER / "engine.js").read_text(encoding="utf-8")
+
+
+def is_asked_for(source: str) -> bool:
+    """Whether a figure's JavaScript opens a model, and so needs `module_source` before it."""
+    return re.search(r"\bopen(Model|Judge)\(", source) is not None
 
 
 def pack(model: NeuralDenoiser, size: int = 32) -> bytes:
@@ -82,6 +88,8 @@ def shape_of(network: UNet, size: int) -> list[int]:
     config, conditioner = network.config, network.conditioner
     if size % (8 * config.factor):
         raise ValueError(f"size is {size}, but the engine works on eight places at once: it has to be a multiple of {8 * config.factor}")
+    if config.places:
+        raise ValueError("places is True, but the engine does not tell a network where its pixels lie")
     if len(config.widths) > LEVELS or sum(config.blocks) > DEPTH:
         raise ValueError(f"blocks is {config.blocks}, but the engine has room for {LEVELS} levels and {DEPTH} blocks")
     attending = (module for module in network.modules() if isinstance(getattr(module, "attend", None), Attention))

@@ -31,6 +31,8 @@ class UNetConfig:
     level, its residual blocks on the way down, and again on the way up. attention: for each level, whether its blocks are
     followed by attention (the middle always has one). embedding: D, of the vector that tells the blocks about noise and
     condition. reads: the levels, 0 the finest, whose blocks are followed by cross-attention to the words of the prompt.
+    places: whether the network is told where each pixel lies, as two more channels at its input (Liu et al. 2018); without,
+    it only guesses this from the border, which is too little where "left" and "right" have to be understood.
     stem, widths and embedding are multiples of 8. Raises ValueError where one of these does not hold.
     """
 
@@ -42,6 +44,7 @@ class UNetConfig:
     attention: tuple[bool, ...] = (False, False)
     embedding: int = 256
     reads: tuple[int, ...] = ()
+    places: bool = False
 
     def __post_init__(self):
         for name, number in (("channels", self.channels), ("patch", self.patch), *(("blocks", n) for n in self.blocks)):
@@ -92,7 +95,7 @@ class UNet(nn.Module):
         D, folded, (first, *_) = config.embedding, config.stem * config.patch**2, config.widths
         self.log_snr = LogSNREmbedding(D)
         self.condition = nn.Linear(conditioner.width, D) if conditioner else None
-        self.stem = nn.Conv2d(config.channels, config.stem, 3, padding=1)
+        self.stem = nn.Conv2d(config.channels + 2 * config.places, config.stem, 3, padding=1)
         self.fold = nn.Sequential(nn.PixelUnshuffle(config.patch), nn.Conv2d(folded, first, 1))
         self.down, self.shrink = nn.ModuleList(), nn.ModuleList()
         self.merge, self.up, self.grow = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
@@ -126,7 +129,7 @@ class UNet(nn.Module):
         """
         self._check(x)
         told = self.embed(log_snr, cond, keep)
-        thin = self.stem(x)                                  # (B, stem, H, W)
+        thin = self.stem(torch.cat([x, places_of(x)], dim=1) if self.config.places else x)  # (B, stem, H, W)
         h = self.fold(thin)                                  # (B, widths[0], H / patch, W / patch)
         seen = []
         for i, stages in enumerate(self.down):
@@ -147,3 +150,9 @@ class UNet(nn.Module):
         channels, factor = self.config.channels, self.config.factor
         if x.ndim != 4 or x.shape[1] != channels or x.shape[2] % factor or x.shape[3] % factor:
             raise ValueError(f"x has shape {tuple(x.shape)}, but this network takes (B, {channels}, H, W) with H and W multiples of {factor}")
+
+
+def places_of(x: Tensor) -> Tensor:
+    """Where each pixel lies, from the upper left (-1, -1) to the lower right (1, 1). x: (B, C, H, W). Returns (B, 2, H, W): row, column."""
+    rows, columns = (torch.linspace(-1, 1, size, dtype=x.dtype, device=x.device) for size in x.shape[2:])
+    return torch.stack(torch.meshgrid(rows, columns, indexing="ij")).expand(len(x), -1, -1, -1)
