@@ -70,6 +70,33 @@ def small(x: Tensor) -> Tensor:
     return nn.functional.avg_pool2d(x, 2).flatten(1)
 
 
+class Neighbours(NamedTuple):
+    """The pictures of an archive that are most like each of N others. index, distance: (N, k), nearest first."""
+
+    index: Tensor
+    distance: Tensor
+
+
+def most_alike(x: Tensor, archive: Tensor, k: int = 1) -> Neighbours:
+    """Has this picture existed before? The k pictures of an archive that are most like each picture, and how far away they are.
+
+        d(a, b) = sqrt(mean((half(a) - half(b))^2)),     half = means of 2 x 2 pixels, see `small`
+
+    x: (N, 3, H, W), archive: (M, 3, H, W), in [-1, 1], H and W even. k: at least 1, at most M. Distances are in the units of
+    a pixel: 0 is the same picture, 2 black against white. One alone says little; beside it belongs the distance of fresh real
+    pictures from the same archive. Raises ValueError where shapes do not fit, or k is out of range.
+    """
+    if x.ndim != 4 or x.shape[1:] != archive.shape[1:] or any(side % 2 for side in x.shape[2:]):
+        raise ValueError(f"x has shape {tuple(x.shape)} and archive {tuple(archive.shape)}, but they have to be (N, C, H, W) and "
+                         f"(M, C, H, W) with even H and W")
+    if not 1 <= k <= len(archive):
+        raise ValueError(f"k is {k}, but it has to be at least 1 and at most {len(archive)}, the size of the archive")
+    own, others = small(x), small(archive)
+    every = torch.cdist(own, others, compute_mode="donot_use_mm_for_euclid_dist") / own.shape[1] ** 0.5
+    distance, index = every.topk(k, dim=1, largest=False)
+    return Neighbours(index, distance)
+
+
 def looks(classifier: Classifier, sets: Sequence[Tensor], training: Iterable[Tensor]) -> list[Look]:
     """Look at each set of pictures once. sets: each (N, 3, H, W). training: pictures that were trained on, in parts."""
     distances = nearest(torch.cat([small(x) for x in sets]), map(small, training)).split([len(x) for x in sets])

@@ -7,7 +7,7 @@ import torch
 
 import diffusion_lib as dl
 from diffusion_lib.data.pets import NAMES, PartyPets, is_held_out
-from diffusion_lib.realism import Comparison, compare, compared, looks, real_pictures, training_pictures
+from diffusion_lib.realism import Comparison, compare, compared, looks, most_alike, real_pictures, training_pictures
 from tiny import tiny_classifier
 
 N = 120
@@ -92,3 +92,27 @@ def test_real_pictures_of_scenes():
     x, pets = real_pictures(5, 16, 3, scene=True)
     assert x.shape == (5, 3, 16, 16) and pets.shape == (5, 2, len(NAMES)) and not is_held_out(pets).any()
     assert torch.equal(x, PartyPets(16, "validation", scene=True, seed=3).batch(range(5))[0])
+
+
+def test_most_alike_compares_with_every_picture_of_the_archive():
+    """Against a loop over all pairs; a picture of the archive finds itself, with nothing between."""
+    archive, x = dl.PartyPets(32).batch(range(40))[0], dl.PartyPets(32, "validation").batch(range(3))[0]
+    x = torch.cat([x, archive[7:8]])
+    found = most_alike(x, archive, k=5)
+    for picture, index, distance in zip(x, found.index, found.distance):
+        half_a = picture.reshape(3, 16, 2, 16, 2).mean((2, 4))
+        by_loop = [float((half_a - b.reshape(3, 16, 2, 16, 2).mean((2, 4))).square().mean().sqrt()) for b in archive]
+        order = sorted(range(40), key=by_loop.__getitem__)[:5]
+        assert index.tolist() == order and torch.allclose(distance, torch.tensor([by_loop[i] for i in order]), atol=1e-6)
+    assert found.index[3, 0] == 7 and found.distance[3, 0] < 1e-6
+    black, white = -torch.ones(1, 3, 8, 8), torch.ones(1, 3, 8, 8)
+    assert float(most_alike(black, white).distance) == 2, "in the units of a pixel"
+
+
+@pytest.mark.parametrize("x, archive, k, words", [((2, 3, 8, 8), (5, 3, 8, 8), 6, "k is 6"), ((2, 3, 8, 8), (5, 3, 8, 8), 0, "k is 0"),
+                                                  ((2, 3, 8, 8), (5, 3, 16, 16), 1, "(N, C, H, W)"), ((3, 8, 8), (5, 3, 8, 8), 1, "(3, 8, 8)"),
+                                                  ((2, 3, 7, 8), (5, 3, 7, 8), 1, "even")])
+def test_most_alike_says_what_is_wrong(x, archive, k, words):
+    with pytest.raises(ValueError) as error:
+        most_alike(torch.zeros(x), torch.zeros(archive), k)
+    assert words in str(error.value)
