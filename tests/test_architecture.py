@@ -54,7 +54,7 @@ LAYERS = {
     "records": (5, ("pictures", "records")),
     "zoo": (5, ()),
     "engine": (5, ()),
-    "figures": (5, ("pictures", "records", "zoo", "figures")),
+    "figures": (5, ("pictures", "records", "zoo", "engine", "figures")),
     "checks": (5, ("checks",)),
     "runs": (5, ("pictures",)),
     "cli": (5, ("pictures", "zoo", "runs")),

@@ -48,10 +48,11 @@ def copy_assets(app, config):
             raise ConfigError(f"node_modules/{pattern} is missing. Run `npm ci --ignore-scripts` first; `make site` does it.")
         for source in found:
             write_if_changed(STATIC / "vendor" / folder / source.name, source.read_bytes())
+    from diffusion_lib.figures._base import module_source
+
     js = ROOT / "diffusion_lib" / "figures" / "js"
-    shared = (js / "_shared.js").read_bytes()
     for module in js.glob("[!_]*.js"):
-        write_if_changed(STATIC / "figures" / module.name, shared + b"\n" + module.read_bytes())
+        write_if_changed(STATIC / "figures" / module.name, module_source(module.stem).encode())
     write_if_changed(STATIC / "figures" / "figures.css", (js / "_shared.css").read_bytes())
 
 
@@ -195,6 +196,26 @@ def repair_pages(app, exception):
             file.write_text(text, encoding="utf-8")
 
 
+MODEL = re.compile(r'"file": ?"(models/([^"/]+)\.[0-9a-f]{12}\.\w+)"')
+
+
+def lay_models(app, exception):
+    """The models that figures of the pages run, and no others, as files below `_static/models` that are named by their content."""
+    if exception or app.builder.format != "html":
+        return
+    pages = "".join(file.read_text(encoding="utf-8") for file in Path(app.outdir).rglob("*") if file.suffix in (".html", ".json"))
+    wanted, folder = dict(MODEL.findall(pages)), Path(app.outdir, "_static", "models")
+    for stale in set(folder.glob("*")) - {folder.parent / file for file in wanted}:
+        stale.unlink()
+    for file, name in wanted.items():
+        if not (folder.parent / file).is_file():
+            from diffusion_lib.figures._models import content_of, file_of
+
+            if file_of(name) != file:
+                raise ExtensionError(f"a page asks for {file}, but {name} is {file_of(name)} now. Run scripts/run_notebooks.py; `make site` does.")
+            write_if_changed(folder.parent / file, content_of(name))
+
+
 def setup(app):
     os.environ["BOOK_BUILD"] = "1"                           # kernels that the build starts inherit it
     sys.path.insert(0, str(ROOT))
@@ -206,5 +227,6 @@ def setup(app):
     app.connect("doctree-read", check_alt_texts)
     app.connect("html-page-context", page_context, priority=900)
     app.connect("build-finished", repair_pages)
+    app.connect("build-finished", lay_models, priority=900)
     app.add_builder(BookBuilder, override=True)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "version": "1"}

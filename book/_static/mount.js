@@ -25,7 +25,7 @@ async function mount(figure) {
     const { default: widget } = await import(new URL(`figures/${figure.dataset.figure}.js`, here));
     const state = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
     const el = document.createElement('div');
-    await widget.render({ model: new Model(state), el });
+    await widget.render({ model: new Model({ ...state, _static: here.href }), el });
     figure.append(el);
     figure.dataset.state = 'live';
   } catch (error) {

@@ -52,8 +52,9 @@ function hireWorkers(wasm, model, count = 1) {
     };`;
   const address = URL.createObjectURL(new Blob([body], { type: 'text/javascript' }));
   const waiting = new Map();
-  let next = 0;
+  let next = 0, closed = false;
   const post = (worker, message) => new Promise((resolve, reject) => {
+    if (closed) throw new Error('closed');
     waiting.set(++next, { resolve, reject });
     worker.postMessage({ id: next, ...message });
   });
@@ -75,22 +76,155 @@ function hireWorkers(wasm, model, count = 1) {
   return {
     ready,
     ask: (...question) => post(workers[turn++ % count], { question }),
-    close: () => { for (const worker of workers) worker.terminate(); fail('closed'); },
+    close: () => { closed = true; for (const worker of workers) worker.terminate(); fail('closed'); },
   };
 }
 
+// ---- For figures: the road from the page's address, or from the kernel, to a network that answers ---------------------
+
+// What a reader is told when a model does not come. Each takes the detail that is known.
+const TROUBLE = {
+  en: {
+    file: () => 'This page was opened from a file, and a browser lets no file read another one. Served by any web server, for example with "make book", it runs.',
+    missing: (status) => `The model is not where this page expects it: the server answered ${status}.`,
+    offline: () => 'The connection failed before the model had arrived. Try again.',
+    damaged: (why) => `What arrived is not the model: ${why}. Try again.`,
+    browser: (why) => `This browser cannot run the model: ${why}.`,
+    kernel: () => 'The model comes from the kernel of the notebook, which has not sent it: run this cell again.',
+  },
+  te: {
+    file: () => 'ఈ పేజీని ఫైల్‌గా తెరిచారు; ఒక ఫైల్ మరో ఫైల్‌ను చదవడానికి బ్రౌజర్ ఒప్పుకోదు. ఏ వెబ్ సర్వర్ నుంచి తెరిచినా (ఉదాహరణకు "make book") ఇది పని చేస్తుంది.',
+    missing: (status) => `మోడల్ ఉండాల్సిన చోట లేదు: సర్వర్ ఇచ్చిన జవాబు ${status}.`,
+    offline: () => 'మోడల్ పూర్తిగా రాకముందే కనెక్షన్ ఆగిపోయింది. మళ్ళీ ప్రయత్నించండి.',
+    damaged: () => 'వచ్చిన ఫైల్ పాడైంది, అది మోడల్ కాదు. మళ్ళీ ప్రయత్నించండి.',
+    browser: () => 'ఈ బ్రౌజర్ మోడల్‌ను నడపలేదు.',
+    kernel: () => 'మోడల్ నోట్‌బుక్ కెర్నెల్ నుంచి రావాలి, ఇంకా రాలేదు: ఈ సెల్‌ను మళ్ళీ నడపండి.',
+  },
+};
+
+const trouble = (code, detail = '') => Object.assign(new Error(TROUBLE.en[code](detail)), { code, detail });
+
+// The sentence in the reader's language; what is no trouble of a model's says its own message.
+const troubleIn = (error, lang = 'en') => (TROUBLE[lang] ?? TROUBLE.en)[error.code]?.(error.detail) ?? error.message;
+
 // The bytes at an address, with progress(bytes so far, all bytes or 0 where nobody said).
-async function fetchBytes(address, progress = () => {}, signal) {
-  const response = await fetch(address, { signal });
-  if (!response.ok) throw new Error(`${response.status} ${response.statusText}: ${address}`);
+async function fetchBytes(address, progress = () => {}, signal, options = {}) {
+  if (new URL(address, location.href).protocol === 'file:') throw trouble('file');
+  const broken = (error) => { throw error.name === 'AbortError' ? error : trouble('offline'); };
+  const response = await fetch(address, { ...options, signal }).catch(broken);
+  if (!response.ok) throw trouble('missing', response.status);
   const all = response.headers.get('Content-Encoding') ? 0 : Number(response.headers.get('Content-Length') ?? 0);
   const parts = [], reader = response.body.getReader();
   let length = 0;
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+  for (let part = await reader.read().catch(broken); !part.done; part = await reader.read().catch(broken)) {
     parts.push(part.value);
     progress((length += part.value.length), all);
   }
   return new Blob(parts).arrayBuffer();
+}
+
+// Files that are named by their content stay on the browser's shelf, where it has one (not in every private window, and
+// not over http from another machine). A new version throws the old one off.
+const shelf = async () => globalThis.caches?.open('out-of-static');
+const fromShelf = async (address) => (await (await shelf())?.match(address))?.arrayBuffer();
+const withoutHash = (address) => address.replace(/\.[0-9a-f]{12}\.\w+$/, '');
+
+async function toShelf(address, content) {
+  const place = await shelf();
+  for (const { url } of await place?.keys() ?? []) if (withoutHash(url) === withoutHash(address)) await place.delete(url);
+  await place?.put(address, new Response(content));
+}
+
+// One file of the figure's trait `models`, from the kernel, the shelf or the server; read(bytes) throws where it is damaged.
+async function bring(model, name, read, progress, signal) {
+  const { file, bytes, content } = model.get('models')?.[name] ?? {}, base = model.get('_static');
+  if (content) return read(new Uint8Array(content.buffer ?? content, content.byteOffset, content.byteLength).slice().buffer);
+  if (!file || !base) throw trouble('kernel');
+  const address = new URL(file, base).href, kept = await fromShelf(address).catch(() => null);
+  if (kept?.byteLength === bytes) try { return await read(kept); } catch { /* then it is fetched again */ }
+  const fetched = await fetchBytes(address, progress, signal, kept ? { cache: 'reload' } : {});
+  if (fetched.byteLength !== bytes) throw trouble('damaged', `it has ${fetched.byteLength} bytes, not ${bytes}`);
+  let made;
+  try { made = await read(fetched); } catch (error) { throw error.code ? error : trouble('damaged', error.message); }
+  toShelf(address, fetched).catch(() => {});                 // no room: it is fetched again next time
+  return made;
+}
+
+// A module of 31 bytes that any WebAssembly with SIMD takes.
+const SIMD = Uint8Array.from(atob('AGFzbQEAAAABBQFgAAF7AwIBAAoKAQgAQQD9D/1iCw=='), (c) => c.charCodeAt(0));
+
+function readEngine(bytes) {
+  if (!globalThis.WebAssembly?.validate(SIMD)) throw trouble('browser', 'it lacks WebAssembly with SIMD');
+  if (!WebAssembly.validate(bytes)) throw new Error('its code is damaged');
+  return bytes;
+}
+
+// The promise, or AbortError as soon as the signal says so.
+function unlessStopped(promise, signal) {
+  if (!signal) return promise;
+  let stop;
+  const stopped = new Promise((_, reject) => { stop = () => reject(signal.reason); });
+  if (signal.aborted) stop(); else signal.addEventListener('abort', stop);
+  return Promise.race([promise, stopped]).finally(() => signal.removeEventListener('abort', stop));
+}
+
+// What was opened stands in a list of the whole page, because each figure is a module of its own. All who open the same
+// share it; whoever comes last to close() closes it, or stops its coming.
+const OPENED = (globalThis.outOfStaticOpened ??= new Map());
+
+async function share(model, name, make, { progress = () => {}, signal } = {}) {
+  signal?.throwIfAborted();
+  const { unet, [name]: own } = model.get('models') ?? {};
+  if (!unet || !own) throw trouble('kernel');
+  const one = OPENED.get(own.file) ?? { listeners: new Set(), stop: new AbortController() };
+  const forget = () => { if (OPENED.get(own.file) === one) OPENED.delete(own.file); };
+  const listener = () => progress(one.engine + one.weights, unet.bytes + own.bytes);
+  const close = () => {
+    if (!one.listeners.delete(listener) || one.listeners.size) return;
+    forget();
+    one.stop.abort();
+    one.made.then((made) => made.close(), () => {});
+  };
+  one.listeners.add(listener);
+  if (one.made) listener();
+  else {
+    OPENED.set(own.file, Object.assign(one, { engine: 0, weights: 0 }));
+    const count = (part) => (bytes) => { one[part] = bytes; for (const tell of one.listeners) tell(); };
+    one.made = Promise.all([bring(model, 'unet', readEngine, count('engine'), one.stop.signal), bring(model, name, unpack, count('weights'), one.stop.signal)])
+      .then(async ([wasm, file]) => {
+        count('engine')(unet.bytes);
+        count('weights')(own.bytes);
+        const made = make(wasm, file);
+        await made.ready.catch((error) => { made.close(); throw trouble('browser', error.message); });
+        return made;
+      });
+    one.made.catch(forget);
+  }
+  try { return { ...await unlessStopped(one.made, signal), close }; } catch (error) { close(); throw error; }
+}
+
+// A model that answers: { file, ask, close } for `walk(ask, file, ...)`. model: the figure's, whose Python wrote
+// `present(..., models=(name,))`. options: { progress(bytes so far, all bytes), signal }. Throws what TROUBLE says, or AbortError.
+// close() gives the memory back once every figure that opened it has closed it.
+const openModel = (model, name, options) => share(model, name, (wasm, file) => {
+  const network = hireWorkers(wasm, file, (navigator.hardwareConcurrency ?? 1) >= 4 ? 2 : 1);
+  return { ...network, file: { ...file, walks: file.walks.slice(), halves: null } };       // the weights are the workers' now
+}, options);
+
+// What a judge sees in a picture: { see(x0) -> { animal: Float64Array of probabilities, ... }, questions, close }.
+const openJudge = (model, options, name = 'pets32-classifier') => share(model, name, (wasm, file) => {
+  const network = hireWorkers(wasm, file);
+  return { ...network, questions: file.questions, see: async (x) => sharesOf(file.questions, await network.ask(x, 0, [])) };
+}, options);
+
+// softmax, a question at a time.
+function sharesOf(questions, logits) {
+  let next = 0;
+  return Object.fromEntries(Object.entries(questions).map(([question, { length }]) => {
+    const own = Float64Array.from(logits.subarray(next, (next += length))), most = Math.max(...own);
+    const powers = own.map((y) => Math.exp(y - most)), sum = powers.reduce((a, b) => a + b);
+    return [question, powers.map((p) => p / sum)];
+  }));
 }
 
 // ---- Words: the twin of diffusion_lib/words.py ----------------------------------------------------------------------
@@ -182,12 +316,15 @@ function dpmSolverPP2M({ x, at, x0, before }, s) {
 // From static to picture: yields steps + 1 states { k, x, at, x0, eps }; the last is the picture and has no belief. What is not
 // given is as in the terminal (`diffusion_lib sample`), which draws the same picture.
 // ask: as `startNetwork` or `hireWorkers` give it. said: as in `wishOf`. x: where to begin, if not at the static of the seed.
-async function* walk(ask, model, { said = null, seed = 7, steps = 30, guidance = 2, sampler = dpmSolverPP2M, x = null } = {}) {
+// signal: of an AbortController; once it says so nothing more is asked, and AbortError is thrown.
+async function* walk(ask, model, { said = null, seed = 7, steps = 30, guidance = 2, sampler = dpmSolverPP2M, x = null, signal } = {}) {
   const [channels, size] = model.shape, stops = stopsOf(model, steps), wish = wishOf(model, said), nothing = wishOf(model, null);
   let before = null;
   x ??= scaled(staticOf(seed, channels * size * size), stops[0].sigma);
   for (let k = 0; k < steps; k++) {
-    const at = stops[k], here = { k, x, at, before, ...await guided(ask, x, at, wish, nothing, said === null ? 1 : guidance) };
+    signal?.throwIfAborted();
+    const at = stops[k], belief = guided(ask, x, at, wish, nothing, said === null ? 1 : guidance);
+    const here = { k, x, at, before, ...await unlessStopped(belief, signal) };
     yield here;
     x = sampler(here, stops[k + 1]);
     before = { ...here, before: null };
@@ -195,4 +332,4 @@ async function* walk(ask, model, { said = null, seed = 7, steps = 30, guidance =
   yield { k: steps, x, at: stops[steps] };
 }
 
-export { unpack, startNetwork, hireWorkers, fetchBytes, splitWords, readWords, wishOf, stopsOf, ddim, dpmSolverPP2M, walk };
+export { unpack, startNetwork, hireWorkers, openModel, openJudge, troubleIn, fetchBytes, splitWords, readWords, wishOf, stopsOf, ddim, dpmSolverPP2M, walk };

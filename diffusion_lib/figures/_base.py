@@ -9,15 +9,19 @@ import html
 import io
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import anywidget
 import torch
+import traitlets
 from IPython.display import HTML
 from torch import Tensor
 
+from .. import engine
 from ..pictures import to_image
+from ._models import models_for
 from ._walks import Walk
 
 JS = Path(__file__).parent / "js"
@@ -26,8 +30,9 @@ NOISE_RANGE = 4.0                                            # of 10^5 standard 
 
 
 def module_source(stem: str) -> str:
-    """The JavaScript of the figure `stem`: what all figures share, and its own part."""
-    return "\n".join((JS / f"{name}.js").read_text(encoding="utf-8") for name in ("_shared", stem))
+    """The JavaScript of the figure `stem`: what all figures share, the engine where it opens a model, and its own part."""
+    shared, own = ((JS / f"{name}.js").read_text(encoding="utf-8") for name in ("_shared", stem))
+    return "\n".join([shared, *([engine.module_source()] if engine.is_asked_for(own) else []), own])
 
 
 class LiveFigure(anywidget.AnyWidget):
@@ -35,14 +40,19 @@ class LiveFigure(anywidget.AnyWidget):
 
     stem: str
     _css = (JS / "_shared.css").read_text(encoding="utf-8")
+    models = traitlets.Dict().tag(sync=True)                 # what `openModel` in engine/engine.js opens
 
 
-def present(figure: type[LiveFigure], traits: dict, still: str) -> HTML | LiveFigure:
+def present(figure: type[LiveFigure], traits: dict, still: str, models: tuple[str, ...] = ()) -> HTML | LiveFigure:
     """The figure as it can live here: a widget where there is a kernel, a <div> for `mount.js` in the published book.
 
-    traits: JSON values, one for each trait of `figure`. still: HTML, the still pictures.
+    traits: JSON values, one for each trait of `figure`. still: HTML, the still pictures. models: names in the zoo of the
+    models that run in the page; the kernel sends them, or the book's build lays them beside the page.
     """
-    if os.environ.get("BOOK_BUILD") != "1":
+    published = os.environ.get("BOOK_BUILD") == "1"
+    if models:
+        traits = {**traits, "models": models_for(models, published)}
+    if not published:
         return figure(**traits)
     data = json.dumps(traits, ensure_ascii=False).replace("</", "<\\/")
     return HTML(f'<div data-figure="{figure.stem}"><div class="live">{still}</div><script type="application/json">{data}</script></div>')

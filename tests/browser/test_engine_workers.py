@@ -14,8 +14,7 @@ from diffusion_lib.words import Vocabulary
 SHARED = ROOT / "diffusion_lib" / "figures" / "js" / "_shared.js"
 
 
-@pytest.fixture(scope="module")
-def model() -> dl.NeuralDenoiser:
+def tiny_reader() -> dl.NeuralDenoiser:
     """Small, with no weight at zero."""
     conditioner = TextConditioner(Vocabulary(("a", "cat", "frog", "hat"), length=6), width=32, layers=1)
     network = dl.UNet(dl.UNetConfig(stem=8, widths=(32, 32), blocks=(1, 1), attention=(False, False), embedding=32, reads=(0,)), conditioner)
@@ -24,6 +23,11 @@ def model() -> dl.NeuralDenoiser:
         for weight in network.parameters():
             weight.copy_((0.2 * torch.randn(weight.shape, generator=generator)).half())
     return dl.NeuralDenoiser(network, dl.RectifiedFlowSchedule(), dl.FLOW, data_std=0.56).eval()
+
+
+@pytest.fixture(scope="module")
+def model() -> dl.NeuralDenoiser:
+    return tiny_reader()
 
 
 @pytest.fixture
