@@ -30,9 +30,14 @@ NOISE_RANGE = 4.0                                            # of 10^5 standard 
 
 
 def module_source(stem: str) -> str:
-    """The JavaScript of the figure `stem`: what all figures share, the engine where it opens a model, and its own part."""
+    """The JavaScript of the figure `stem`: what all figures share, the engine where it opens a model, and its own part, without comments."""
     shared, own = ((JS / f"{name}.js").read_text(encoding="utf-8") for name in ("_shared", stem))
-    return "\n".join([shared, *([engine.module_source()] if engine.is_asked_for(own) else []), own])
+    return lean("\n".join([shared, *([engine.module_source()] if engine.is_asked_for(own) else []), own]))
+
+
+def lean(javascript: str) -> str:
+    """Without indentation and comments, which are for those who read the source: lines that begin with // and tails behind two blanks."""
+    return re.sub(r"^\s*//.*\n|^[ \t]+|  +// .*$|^\n", "", javascript, flags=re.MULTILINE)
 
 
 class LiveFigure(anywidget.AnyWidget):
