@@ -2,5 +2,5 @@
 says in plain words which it is. They are named by what is practised, not by chapter.
 """
 
-from . import forward, guidance, noising, prompts, training, unet, walking_back
+from . import dreaming, forward, guidance, noising, prompts, training, unet, walking_back
 from ._verdict import CheckFailed, Verdict
