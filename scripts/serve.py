@@ -3,6 +3,9 @@
 import functools
 import http.server
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -10,10 +13,24 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         """Readers need no line for every picture that the page loads."""
 
 
-def main(folder: str, host: str, port: str) -> None:
-    handler = functools.partial(Quiet, directory=folder)
+def server_of(folder: str, host: str, port: int) -> http.server.ThreadingHTTPServer:
+    return http.server.ThreadingHTTPServer((host, port), functools.partial(Quiet, directory=folder))
+
+
+@contextmanager
+def serving(folder) -> Iterator[str]:
+    """While this lasts, the folder is served at the address that it gives, which ends in a slash."""
+    server = server_of(str(folder), "127.0.0.1", 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        server = http.server.ThreadingHTTPServer((host, int(port)), handler)
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+
+
+def main(folder: str, host: str, port: str) -> None:
+    try:
+        server = server_of(folder, host, int(port))
     except OSError as error:
         raise SystemExit(f"Port {port} cannot be used ({error.strerror}). Take another one: make book PORT=8001")
     print(f"The book is open at http://localhost:{port}   (Ctrl-C stops it)", flush=True)
