@@ -8,7 +8,7 @@ const here = new URL('.', import.meta.url);
 class Model {
   #state;
   #listeners = new Map();
-  constructor(state) { this.#state = state; }
+  constructor(state, anchor) { this.#state = state; this.anchor = anchor; }
   get(name) { return this.#state[name]; }
   set(name, value) {
     if (this.#state[name] === value) return;
@@ -25,7 +25,7 @@ async function mount(figure) {
     const { default: widget } = await import(new URL(`figures/${figure.dataset.figure}.js`, here));
     const state = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
     const el = document.createElement('div');
-    await widget.render({ model: new Model({ ...state, _static: here.href }), el });
+    await widget.render({ model: new Model({ ...state, _static: here.href }, figure.id), el });
     figure.append(el);
     figure.dataset.state = 'live';
   } catch (error) {
@@ -38,4 +38,11 @@ const near = new IntersectionObserver((entries) => {
   for (const { isIntersecting, target } of entries) if (isIntersecting) { near.unobserve(target); mount(target); }
 }, { rootMargin: '600px' });
 
-document.querySelectorAll('[data-figure]').forEach((figure) => near.observe(figure));
+// A figure's name in links (#flow_of_time=t:500); the second of a kind on one page is flow_of_time-2. The link brings the reader there.
+const counts = {};
+for (const figure of document.querySelectorAll('[data-figure]')) {
+  const { figure: stem } = figure.dataset, count = (counts[stem] = (counts[stem] ?? 0) + 1);
+  figure.id ||= count === 1 ? stem : `${stem}-${count}`;
+  near.observe(figure);
+}
+if (location.hash.includes('=')) document.getElementById(location.hash.slice(1).split('=')[0])?.scrollIntoView();

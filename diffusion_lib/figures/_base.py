@@ -29,15 +29,29 @@ GUESS_RANGE = 1.5                                            # a model's guess o
 NOISE_RANGE = 4.0                                            # of 10^5 standard normal numbers, six lie outside +-4
 
 
+WORDS = Path(__file__).parent / "words"
+
+
 def module_source(stem: str) -> str:
-    """The JavaScript of the figure `stem`: what all figures share, the engine where it opens a model, and its own part, without comments."""
+    """The JavaScript of the figure `stem`: what all figures share, the engine where it opens a model, its own part, and the
+    table of its words."""
     shared, own = ((JS / f"{name}.js").read_text(encoding="utf-8") for name in ("_shared", stem))
-    return lean("\n".join([shared, *([engine.module_source()] if engine.is_asked_for(own) else []), own]))
+    table = json.dumps(words_of(stem), ensure_ascii=False, separators=(",", ":"))
+    words = f"\nconst WORDS = {table};\n" if (WORDS / f"{stem}.json").is_file() else ""          # TEMPORARY, until all figures have moved
+    return lean("\n".join([shared, *([engine.module_source()] if engine.is_asked_for(own) else []), own])) + words
 
 
 def lean(javascript: str) -> str:
     """Without indentation and comments, which are for those who read the source: lines that begin with // and tails behind two blanks."""
     return re.sub(r"^\s*//.*\n|^[ \t]+|  +// .*$|^\n", "", javascript, flags=re.MULTILINE)
+
+
+def words_of(stem: str) -> dict[str, dict[str, str]]:
+    """All that the figure `stem` says, language by language: the words of all figures, and its own before them."""
+    if not (WORDS / f"{stem}.json").is_file():               # TEMPORARY
+        return {}
+    shared, own = (json.loads((WORDS / f"{name}.json").read_text(encoding="utf-8")) for name in ("_shared", stem))
+    return {language: shared[language] | own[language] for language in shared}
 
 
 class LiveFigure(anywidget.AnyWidget):

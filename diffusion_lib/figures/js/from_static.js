@@ -1,43 +1,38 @@
 // A wall of pictures that walk out of static together. The page draws each one's static from its seed and takes DDIM's
 // steps itself; what the trained model guessed at each step was recorded.
 
-const WORDS = {
-  back: '◂ Out of static', forth: 'Into static ▸', stepBack: 'one step back', stepForth: 'one step on', slider: 'time t',
-  wall: 'what the wall shows', walk: 'the walk', guess: 'the model’s guess',
-};
+const load = (model) => Promise.all(model.get('walks').map(async (recorded) => {
+  const walk = { ...recorded, guesses: await decodeFilm(recorded.guesses, recorded.guess_range) };
+  return { ...walk, states: walkStates(walk) };
+}));
 
-async function render({ model, el }) {
-  const walks = await Promise.all(model.get('walks').map(async (recorded) => {
-    const walk = { ...recorded, guesses: await decodeFilm(recorded.guesses, recorded.guess_range) };
-    return { ...walk, states: walkStates(walk), tile: tile() };
-  }));
-  const { steps, stops } = walks[0];
-  let shown = 'walk';
-  const what = choice(WORDS.wall, [['walk', WORDS.walk], ['guess', WORDS.guess]], (next) => { shown = next; time.go(time.t); });
-  const time = timeline({ last: T, words: WORDS, seconds: 7, show, describe: (t) => `t = ${t} of ${T}` });
-  const node = markup`<div class="live-body">
-    <div class="live-wall">${walks.map((walk) => walk.tile.node)}</div>
-    <div class="live-caption">
-      <p class="live-readout"><b>t = <output data-number="t"></output></b> step <output data-number="step"></output> of ${String(steps)}</p>
-      ${badge('model')}
-    </div>
+const fields = () => ({ t: whole(T, 0, T), shown: among(['walk', 'guess']) });
+
+function build({ data: walks, state, say, changed }) {
+  const { steps, stops } = walks[0], tiles = walks.map(() => tile());
+  const what = choice(say('wall'), [['walk', say('walk')], ['guess', say('guess')]], (next) => { state.shown = next; show(state.t); }, state.shown);
+  const time = timeline({ last: T, say, seconds: 7, show, describe: (t) => say('at', { t, last: T }) });
+  const node = markup`<div class="live-body live-hero">
+    <div class="live-wall">${tiles.map((one) => one.node)}</div>
+    <div class="live-caption"><p class="live-readout">${say.rich('readout', { steps: String(steps) })}</p> ${badge('model', say)}</div>
     ${time.node} ${what}</div>`;
+  const stepAt = (t) => (t === 0 ? steps : lastStop(stops, t));
 
-  function show(t) {
-    const k = lastStop(stops, t), from = stops[k];
-    for (const { caption, states, guesses, tile } of walks) {
-      const state = t === from ? states[k] : strideTo(t, from, states[k], guesses[k]);
-      tile.draw(shown === 'walk' ? state : guesses[k], t === 0 ? caption : `${WORDS[shown]} at t = ${t}`);
-    }
-    fill(node, { t, step: t === 0 ? steps : k });
+  function pictureAt({ states, guesses }, t) {
+    const k = lastStop(stops, t);
+    return state.shown === 'guess' ? guesses[k] : t === stops[k] ? states[k] : strideTo(t, stops[k], states[k], guesses[k]);
   }
+  function show(t) {
+    state.t = t;
+    walks.forEach((walk, i) => tiles[i].draw(pictureAt(walk, t), t === 0 ? walk.caption : say(`${state.shown}At`, { t })));
+    fill(node, { t, step: stepAt(t) });
+    changed();
+  }
+  const numbers = () => [{ title: say('title', { what: say(state.shown), t: state.t, step: stepAt(state.t), steps }), head: [say('asked'), say('mean'), say('spread')],
+    rows: walks.map((walk) => [walk.caption, ...[meanOf, spreadOf].map((of) => of(pictureAt(walk, state.t)).toFixed(3))]) }];
 
-  time.go(T);
-  goLive(el);
-  el.classList.add('live-hero');
-  el.append(node);
-  if (!calm()) setTimeout(() => time.toggle(-1), 900);
-  return time.stop;
+  time.go(state.t);
+  return { node, numbers, stop: time.stop, begin: () => { if (!calm()) setTimeout(() => time.toggle(-1), 900); } };
 }
 
-export default { render };
+export default live({ load, fields, build });
