@@ -45,6 +45,28 @@ const meanOf = (x) => x.reduce((sum, v) => sum + v, 0) / x.length;
 const rmsOf = (x) => Math.sqrt(x.reduce((sum, v) => sum + v * v, 0) / x.length);
 const spreadOf = (x) => { const m = meanOf(x); return Math.sqrt(x.reduce((sum, v) => sum + (v - m) ** 2, 0) / x.length); };
 
+// The average of each 2x2 block: a picture half as wide.
+function halved(x, size) {
+  const half = size >> 1, y = new Float32Array(3 * half * half);
+  for (let c = 0; c < 3; c++) for (let i = 0; i < half; i++) for (let j = 0; j < half; j++) {
+    const k = c * size * size + 2 * i * size + 2 * j;
+    y[(c * half + i) * half + j] = (x[k] + x[k + 1] + x[k + size] + x[k + size + 1]) / 4;
+  }
+  return y;
+}
+
+// A picture in shaded characters, one pixel each: the twin of diffusion_lib's text_picture.
+function typed(x, size, width = 32) {
+  const shades = '█▓▒░ ', lines = width / 2, area = size * size;
+  const nearest = (i, count) => Math.floor(((i + 0.5) * size) / count);
+  const row = (i, length, value) => Array.from({ length }, (_, j) => value(nearest(i, lines) * size + nearest(j, width)));
+  const shade = (place) => {
+    const [r, g, b] = [0, 1, 2].map((c) => Math.min(1, Math.max(-1, x[c * area + place])));
+    return shades[Math.min(4, Math.floor(((0.299 * r + 0.587 * g + 0.114 * b + 1) / 2) * 5))];
+  };
+  return Array.from({ length: lines }, (_, i) => row(i, width, shade).join('')).join('\n');
+}
+
 // The walk of DDIM (diffusion_lib/samplers.py), computed again from the seed and the model's recorded guesses:
 // x_s = alpha_s x0 + sigma_s eps with eps = (x_t - alpha_t x0) / sigma_t. Returns the state at each stop, and at 0.
 function walkStates({ seed, stops, guesses }) {
@@ -139,7 +161,7 @@ function element(tag, ...children) {
   return node;
 }
 
-function set(node, attributes) {
+function set(node, attributes = {}) {
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
   return node;
 }
@@ -188,6 +210,27 @@ function choice(legend, options, choose, chosen = options[0][0]) {
     return label;
   });
   return markup`<fieldset class="live-choice"><legend class="live-hidden">${legend}</legend>${labels}</fieldset>`;
+}
+
+const svgElement = (name, attributes) => set(document.createElementNS('http://www.w3.org/2000/svg', name), attributes);
+
+// A line through points [x, y].
+const lineOf = (points) => (points.length ? `M${Array.from(points, ([x, y]) => `${x.toFixed(1)},${y.toFixed(2)}`).join('L')}` : '');
+
+// A chart of wide by tall units, y downwards: a grid line and a text for each tick on the left [y, text], texts below [x, text],
+// the name of the axis, a caption. path(kind) is a new line in it; point(x) moves its cursor.
+function chart({ label, wide = 280, tall, left, below, axis, caption }) {
+  const node = markup`<figure><svg class="live-chart" role="img"><path class="live-grid"/><g class="live-ticks-left"></g><g class="live-ticks-below"></g><text></text>
+    <g class="live-plot"></g><path class="live-cursor"/></svg><figcaption>${caption}</figcaption></figure>`;
+  const svg = set(node.firstChild, { viewBox: `-38 -8 ${wide + 52} ${tall + 40}`, 'aria-label': label }), [grid, before, beneath, name, plot, cursor] = svg.children;
+  const texts = (list) => list.map(([x, y, text]) => { const tick = svgElement('text', { x, y }); tick.textContent = text; return tick; });
+  const ticks = (below) => beneath.replaceChildren(...texts(below.map(([x, text]) => [x, tall + 14, text])));
+  set(grid, { d: left.map(([y]) => `M0 ${y.toFixed(1)}H${wide}`).join('') });
+  before.append(...texts(left.map(([y, text]) => [-6, y + 3, text])));
+  ticks(below);
+  set(name, { x: wide / 2, y: tall + 28 }).textContent = axis;
+  return { node, svg, plot, ticks, path: (kind) => plot.appendChild(svgElement('path', { class: `live-line ${kind}` })),
+    point: (x) => set(cursor, { d: `M${x.toFixed(1)} 0V${tall}` }) };
 }
 
 // A line that a screen reader speaks once the reader has stopped moving.

@@ -24,16 +24,6 @@ function density(x, low, high, bins) {
 
 const bell = (x) => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
 
-// The average of each 2x2 block: a picture half as wide.
-function halved(x, size) {
-  const half = size >> 1, y = new Float32Array(3 * half * half);
-  for (let c = 0; c < 3; c++) for (let i = 0; i < half; i++) for (let j = 0; j < half; j++) {
-    const k = c * size * size + 2 * i * size + 2 * j;
-    y[(c * half + i) * half + j] = (x[k] + x[k + 1] + x[k + size] + x[k + size + 1]) / 4;
-  }
-  return y;
-}
-
 // Detail of width w is what averaging takes away between blocks of w and of 2w pixels. Of the static that is
 // sigma^2 (w^-2 - (2w)^-2), of the picture a sum over its pixels; static overtakes the detail where it is the larger one.
 function overtaken(x0, size) {
@@ -45,18 +35,6 @@ function overtaken(x0, size) {
     x = next;
   }
   return times;
-}
-
-// A picture in shaded characters, one pixel each: the twin of diffusion_lib's text_picture.
-function typed(x, size, width = 32) {
-  const shades = '█▓▒░ ', lines = width / 2, area = size * size;
-  const nearest = (i, count) => Math.floor(((i + 0.5) * size) / count);
-  const row = (i, length, value) => Array.from({ length }, (_, j) => value(nearest(i, lines) * size + nearest(j, width)));
-  const shade = (place) => {
-    const [r, g, b] = [0, 1, 2].map((c) => Math.min(1, Math.max(-1, x[c * area + place])));
-    return shades[Math.min(4, Math.floor(((0.299 * r + 0.587 * g + 0.114 * b + 1) / 2) * 5))];
-  };
-  return Array.from({ length: lines }, (_, i) => row(i, width, shade).join('')).join('\n');
 }
 
 // ---- Data ------------------------------------------------------------------------------------------------------------

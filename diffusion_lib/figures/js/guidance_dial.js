@@ -76,7 +76,6 @@ const commonOf = (a, b) => b.reduce((sum, [x, p]) => sum + Math.min(p, heightAt(
 
 // ---- Words for numbers -----------------------------------------------------------------------------------------------
 
-const percent = (v, digits = 0) => `${(100 * v).toFixed(digits)}\u00a0%`;
 const paperOf = (w) => String(w - 1);
 const pipelineOf = (w) => (w > 1 ? `guidance_scale = ${w}` : w === 1 ? 'guidance_scale = 1, off' : 'nothing: up to 1 it is off');
 
@@ -100,7 +99,6 @@ function betPart(models, scales) {
 }
 
 const WIDE = 280, TALL = 92;                                 // of a chart; its view box leaves room for the ticks
-const svgElement = (name) => document.createElementNS('http://www.w3.org/2000/svg', name);
 const textAt = (x, y, value) => { const t = set(svgElement('text'), { x, y }); t.textContent = value; return t; };
 const pathOf = (points) => `M${points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(2)}`).join('L')}`;
 

@@ -92,7 +92,6 @@ function judged(curve, steps) {
 
 // ---- Parts -----------------------------------------------------------------------------------------------------------
 
-const percent = (v, digits = 0) => `${(100 * v).toFixed(digits)}\u00a0%`;
 
 // A question before the answer. It can be skipped.
 function guessPart() {
@@ -106,7 +105,7 @@ function guessPart() {
 }
 
 const WIDE = 280, TALL = 112;
-const lineOf = (values, y) => `M${Array.from(values, (v, g) => `${((g / (values.length - 1)) * WIDE).toFixed(1)},${y(v).toFixed(2)}`).join('L')}`;
+const overTime = (values, y) => `M${Array.from(values, (v, g) => `${((g / (values.length - 1)) * WIDE).toFixed(1)},${y(v).toFixed(2)}`).join('L')}`;
 
 // The frame of a chart over t: ticks [value, text] on the left, and what is drawn inside.
 function chartPart(ticks, y, label, ...caption) {
@@ -125,7 +124,6 @@ function chartPart(ticks, y, label, ...caption) {
   return { node, svg, plot, path, point: (t) => set(node.querySelector('.live-cursor'), { d: `M${t * WIDE} 0V${TALL}` }) };
 }
 
-const svgElement = (name) => document.createElementNS('http://www.w3.org/2000/svg', name);
 const dotsOf = (points) => points.map(([t, height]) => `M${(t * WIDE).toFixed(1)},${height.toFixed(2)}h0`).join('');
 
 // The two knobs, with a dot for each step where there are few, and handles on the reader's own curve.
@@ -139,8 +137,8 @@ function knobsPart(move) {
   const handles = Array.from({ length: 6 }, (_, k) => handlePart(k, y, chart.svg, move));
   chart.plot.append(...handles.map((handle) => handle.node));
   const draw = (curve, steps, points) => {
-    set(alpha, { d: lineOf(curve.alpha, y) });
-    set(sigma, { d: lineOf(curve.sigma, y) });
+    set(alpha, { d: overTime(curve.alpha, y) });
+    set(sigma, { d: overTime(curve.sigma, y) });
     const few = steps <= 50 ? Array.from({ length: steps + 1 }, (_, i) => i / steps) : [];
     [curve.alpha, curve.sigma].forEach((knob, which) => set(dots[which], { d: dotsOf(few.map((t) => [t, y(knob[Math.round(GRID * t)])])) }));
     handles.forEach((handle, k) => handle.draw(points?.[k]));
@@ -180,9 +178,9 @@ function snrPart() {
   const y = (v) => ((12 - Math.min(12, Math.max(-12, v))) / 24) * TALL;
   const chart = chartPart([[-10, '−10'], [-5, '−5'], [0, '0'], [5, '5'], [10, '10']], y, 'log-SNR against time',
     markup`<span><b>log-SNR</b> = 2 log(α/σ), in nats, against t; the other schedules faintly. At 0 there is as much static as picture.</span>`);
-  const faint = Object.values(KNOBS).map((knobs) => set(chart.path('live-faint'), { d: lineOf(curveOf(knobs).logSnr, y) }));
+  const faint = Object.values(KNOBS).map((knobs) => set(chart.path('live-faint'), { d: overTime(curveOf(knobs).logSnr, y) }));
   const line = chart.path('live-line-plain');
-  return { ...chart, draw: (curve) => set(line, { d: lineOf(curve.logSnr, y) }), faint };
+  return { ...chart, draw: (curve) => set(line, { d: overTime(curve.logSnr, y) }), faint };
 }
 
 // The beta of every step, on a logarithmic axis.

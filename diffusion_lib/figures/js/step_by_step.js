@@ -1,15 +1,6 @@
 // Step by step: the walk back under a magnifying glass. Every step is taken apart: the state, what the model believes
 // (a picture and a noise), what the step takes away and what it puts back.
 
-const WORDS = {
-  back: '◂ Walk back', forth: 'Rewind ▸', minus: '◂ 1', plus: '1 ▸', slider: 'step of the walk',
-  stepBack: 'next recorded step', stepForth: 'recorded step before',
-  walk: 'the walk', kinds: [['ancestral', '1,000 small steps'], ['ddim', '50 strides']],
-  fresh: 'fresh noise', louds: [[1, 'z added'], [0, 'z left out']],
-  question: 'Before you look: the first small step goes from t = 1000 to 999. Does it take away more noise than it puts back?',
-  answers: ['More is taken away', 'About as much', 'More is put back'], skip: 'Skip',
-};
-
 // ---- Maths -----------------------------------------------------------------------------------------------------------
 
 // The fresh noise n of a step from t to s, and the loudness at which the predicted noise is kept (DDIM, eq. 12 and 16).
@@ -38,133 +29,117 @@ const gainFor = (x) => [1, 2, 5, 10, 20, 50, 100, 200].findLast((gain) => gain =
 
 // ---- Data ------------------------------------------------------------------------------------------------------------
 
-async function load(recorded, noiseRange) {
-  const walk = { ...recorded, guesses: await decodeFilm(recorded.guesses, recorded.guess_range) };
-  if (recorded.noises) walk.noises = await decodeFilm(recorded.noises, noiseRange);
-  else walk.states = walkStates(walk);
-  return walk;
+async function load(model) {
+  return Promise.all(model.get('walks').map(async (recorded) => {
+    const walk = { ...recorded, guesses: await decodeFilm(recorded.guesses, recorded.guess_range) };
+    if (recorded.noises) walk.noises = await decodeFilm(recorded.noises, model.get('noise_range'));
+    else walk.states = walkStates(walk);
+    return { ...walk, apart: walk.stops.map((_, k) => takeApart(walk, k)) };
+  }));
+}
+
+// place: of the slider, which counts from the end of the walk, so that time runs the same way in all figures: 0 on the left.
+function fields(walks) {
+  const last = Math.max(...walks.map(({ stops }) => stops.length)) - 1;
+  return { kind: among(['ancestral', 'ddim']), loud: among([1, 0]), place: whole(last, 0, last), answer: kept(() => -1) };
 }
 
 // ---- Parts -----------------------------------------------------------------------------------------------------------
 
-// A question before the answer. It can be skipped.
-function questionPart({ taken, back }) {
-  const percent = (v) => `${(100 * v).toFixed(2)} %`;
-  const answer = (bet) => () => node.replaceChildren(markup`<p aria-live="polite">${bet ? `You said: ${bet.toLowerCase()}. ` : ''}
-    It is about as much: the step takes away ${percent(taken)} of the noise (of its variance) and z puts ${percent(back)} back.
-    Early on, walking back exchanges noise far more than it removes it.</p>`);
-  const node = markup`<div class="live-bet"><p>${WORDS.question}</p><span class="live-answers">
-    ${WORDS.answers.map((text) => button(text, answer(text)))} ${quietButton(WORDS.skip, answer(''))}</span></div>`;
-  return node;
-}
-
 // How much noise does each recorded step take away and put back? Both axes are logarithmic.
-function ledgerPart() {
-  const wide = 560, tall = 120, px = (t) => (Math.log10(t) / 3) * wide, py = (v) => Math.min(1, Math.log10(v) / -5) * tall;
-  const node = markup`<figure><svg viewBox="-40 -8 620 162" class="live-chart" role="img"
-      aria-label="how much noise each step takes away and puts back, against t">
-    <path class="live-grid" d="M0 0H560M0 24H560M0 48H560M0 72H560M0 96H560M0 120H560"/>
-    <g class="live-ticks-left"><text x="-6" y="3">1</text><text x="-6" y="51">0.01</text><text x="-6" y="99">0.0001</text></g>
-    <text x="0" y="135">1</text><text x="187" y="135">10</text><text x="373" y="135">100</text><text x="560" y="135">1000</text>
-    <text x="280" y="150">time t</text>
-    <path class="live-line live-line-signal"/><path class="live-line live-line-noise"/><path class="live-cursor"/></svg>
-    <figcaption>Noise that one step <b class="live-signal">takes away</b> and <b class="live-noise">puts back</b>, as variances, at the
-    recorded t. ${badge('formula')}</figcaption></figure>`;
-  const path = (points) => points.map(([t, v], i) => `${i ? 'L' : 'M'}${px(t).toFixed(1)},${py(v).toFixed(1)}`).join('');
-  const line = (kind, points) => set(node.querySelector(`.live-line-${kind}`), { d: path(points) });
-  return { node,
-    draw: (parts) => {
-      line('signal', parts.map(({ t, taken }) => [t, taken]));
-      line('noise', parts.filter(({ back }) => back).map(({ t, back }) => [t, back]));
-    },
-    point: (t) => set(node.querySelector('.live-cursor'), { d: `M${px(t)} 0V${tall}` }) };
+function ledgerPart(say) {
+  const wide = 560, tall = 120, x = (t) => (Math.log10(t) / 3) * wide, y = (v) => Math.min(1, Math.log10(v) / -5) * tall;
+  const drawn = chart({ label: say('chart'), wide, tall, left: ['1', '', '0.01', '', '10⁻⁴', ''].map((text, k) => [y(10 ** -k), text]),
+    below: [1, 10, 100, 1000].map((t) => [x(t), t]), axis: say('axis'), caption: say.rich('caption', { badge: badge('formula', say) }) });
+  const lines = { taken: drawn.path('live-line-signal'), back: drawn.path('live-line-noise') };
+  const draw = (steps) => Object.entries(lines).forEach(([name, line]) =>
+    set(line, { d: lineOf(steps.filter((step) => step[name]).map((step) => [x(step.t), y(step[name])])) }));
+  return { node: drawn.node, draw, point: (t) => drawn.point(x(t)) };
 }
 
 // Six pictures: state, guess and predicted noise; what is removed, what is added, and the state after it.
-function picturesPart() {
-  const now = symbol('x', 't'), next = symbol('x', 's');
-  const gain = () => markup`<span></span>`, gains = { removed: gain(), added: gain() };
-  const tiles = {
-    x: tile('where it stands, ', now), x0: tile('believes in this picture, ', symbol('x̂', '0', 'signal')),
-    eps: tile('and sees this noise, ', symbol('ε̂', '', 'noise')), removed: tile('takes this away', gains.removed),
-    added: tile('puts this back, ', symbol('n z', '', 'noise'), gains.added), after: tile('and stands here, ', next),
-  };
-  const faint = (step, id, description) => {
-    const factor = gainFor(step[id]);
-    gains[id].textContent = factor > 1 && rmsOf(step[id]) > 0 ? ` (shown × ${factor})` : '';
-    tiles[id].draw(scaled(step[id], factor), `${description}, ${factor} times as loud`);
+function picturesPart(say) {
+  const now = symbol('x', 't'), next = symbol('x', 's'), gains = { removed: element('span'), added: element('span') };
+  const things = { x: { x: now }, x0: { x: symbol('x̂', '0', 'signal') }, eps: { x: symbol('ε̂', '', 'noise') }, removed: { gain: gains.removed },
+    added: { x: symbol('n z', '', 'noise'), gain: gains.added }, after: { x: next } };
+  const tiles = Object.fromEntries(Object.entries(things).map(([name, thing]) => [name, tile(...say.rich(name, thing))]));
+  const faint = (step, name, what) => {
+    const factor = gainFor(step[name]);
+    gains[name].textContent = factor > 1 && rmsOf(step[name]) > 0 ? say('gain', { factor }) : '';
+    tiles[name].draw(scaled(step[name], factor), say('louder', { what, factor }));
   };
   const draw = (step) => {
     now.lastChild.textContent = step.t;
     next.lastChild.textContent = step.s;
-    tiles.x.draw(step.x, `the walk at t = ${step.t}`);
-    tiles.x0.draw(step.x0, `the model’s guess of the clean picture at t = ${step.t}`);
-    tiles.eps.draw(step.eps, `the noise that the model sees at t = ${step.t}`);
-    faint(step, 'removed', 'what the step takes away');
-    faint(step, 'added', step.loud ? 'fresh noise' : 'nothing: no fresh noise is added');
-    tiles.after.draw(step.after, `the walk one step later, at t = ${step.s}`);
+    for (const [name, words] of [['x', 'walkAt'], ['x0', 'guessAt'], ['eps', 'epsAt']]) tiles[name].draw(step[name], say(words, step));
+    faint(step, 'removed', say('removedAlt'));
+    faint(step, 'added', say(step.loud ? 'addedAlt' : 'nothing'));
+    tiles.after.draw(step.after, say('afterAt', { t: step.s }));
   };
   return { node: markup`<div class="live-six">${Object.values(tiles).map((t) => t.node)}</div>`, draw };
 }
 
-function sumPart() {
-  const next = symbol('x', 's');
+// What stands in the formula of a step, and in its ledger.
+const factorsOf = ({ s, kept, loud }) => ({ alpha: alphaAt(s).toFixed(4), kept: kept.toFixed(4), fresh: loud.toFixed(4) });
+const ledgerOf = ({ t, kept, taken, back }) =>
+  ({ before: (sigmaAt(t) ** 2).toFixed(5), taken: taken.toFixed(5), back: back.toFixed(5), left: (kept ** 2 + back).toFixed(5) });
+
+function sumPart(say) {
+  const next = symbol('x', 's'), note = element('span');
   const node = markup`<div class="live-formula"><p>${next} = <output data-number="alpha"></output> ${symbol('x̂', '0', 'signal')} +
-    <output data-number="kept"></output> ${symbol('ε̂', '', 'noise')}
-    + <output data-number="fresh"></output> ${symbol('z', '', 'noise')}</p>
-    <p class="live-ledger">noise σ²: <output data-number="before"></output> − <output data-number="taken"></output> +
-    <output data-number="back"></output> = <output data-number="left"></output><span></span></p></div>`;
-  const draw = ({ t, s, kept, loud, taken, back, starved }) => {
-    next.lastChild.textContent = s;
-    fill(node, { alpha: alphaAt(s).toFixed(4), kept: kept.toFixed(4), fresh: loud.toFixed(4), before: (sigmaAt(t) ** 2).toFixed(5),
-      taken: taken.toFixed(5), back: back.toFixed(5), left: (kept ** 2 + back).toFixed(5) });
-    node.querySelector('.live-ledger > span').textContent = starved ? ', less than the model expects at this t' : '';
+    <output data-number="kept"></output> ${symbol('ε̂', '', 'noise')} + <output data-number="fresh"></output> ${symbol('z', '', 'noise')}</p>
+    <p class="live-ledger">${say.rich('ledger', { note })}</p></div>`;
+  const draw = (step) => {
+    next.lastChild.textContent = step.s;
+    fill(node, { ...factorsOf(step), ...ledgerOf(step) });
+    note.textContent = step.starved ? say('starved') : '';
   };
   return { node, draw };
 }
 
 // ---- The figure ------------------------------------------------------------------------------------------------------
 
-async function render({ model, el }) {
-  const walks = await Promise.all(model.get('walks').map((recorded) => load(recorded, model.get('noise_range'))));
-  const apart = walks.map((walk) => walk.stops.map((_, k) => takeApart(walk, k)));
-  let kind = 'ancestral', loud = 1, chosen = 0, time;
-  const pictures = picturesPart(), ledger = ledgerPart(), sum = sumPart(), speech = announcer();
-  const kinds = choice(WORDS.walk, WORDS.kinds, (next) => { kind = next; start(Infinity); });
-  const louds = choice(WORDS.fresh, WORDS.louds, (next) => { loud = next; start(time.t); });
-  const node = markup`<div class="live-body">${questionPart(apart[0][0])}
-    <div class="live-choices">${kinds} ${louds} ${badge('model')}</div>
+function build({ data: walks, state, say, changed }) {
+  let walk, time;
+  const pictures = picturesPart(say), ledger = ledgerPart(say), sum = sumPart(say), speech = announcer();
+  const kinds = choice(say('walk'), [['ancestral', say('ancestral')], ['ddim', say('ddim')]], (next) => { state.kind = next; start(Infinity); }, state.kind);
+  const louds = choice(say('fresh'), [[1, say('z1')], [0, say('z0')]], (next) => { state.loud = next; start(state.place); }, state.loud);
+  const share = (v) => percent(v, 2), { taken, back } = walks[0].apart[0];
+  const bet = question({ state, say, options: ['more', 'equal', 'less'].map((key) => say(key)), tell: () => say('told', { taken: share(taken), back: share(back) }) });
+  const node = markup`<div class="live-body">${bet}
+    <div class="live-choices">${kinds} ${louds} ${badge('model', say)}</div>
     ${pictures.node}
-    <div class="live-clock"><p class="live-readout">
-      <b>t = <output data-number="t"></output> → <output data-number="s"></output></b> step
-      <output data-number="step"></output> of <output data-number="steps"></output></p><div></div></div>
+    <div class="live-clock"><p class="live-readout">${say.rich('readout')}</p><div></div></div>
     ${sum.node} ${ledger.node} ${speech.node}</div>`;
 
-  // The slider's value v counts from the end of the walk, so that time runs the same way in all figures: 0 on the left.
-  const stepAt = (v) => apart[chosen][apart[chosen].length - 1 - v];
-  const describe = (v) => `step from t = ${stepAt(v).t} to ${stepAt(v).s}: takes away ${stepAt(v).taken.toFixed(4)} of noise, `
-    + `puts back ${stepAt(v).back.toFixed(4)}`;
-  function show(v) {
-    const step = stepAt(v);
+  const stepAt = (place) => walk.apart[walk.apart.length - 1 - place];
+  const describe = (place) => { const { t, s, taken, back } = stepAt(place); return say('at', { t, s, taken: taken.toFixed(4), back: back.toFixed(4) }); };
+  function show(place) {
+    const step = stepAt(state.place = place);
     for (const part of [pictures, sum]) part.draw(step);
     ledger.point(step.t);
-    fill(node, { t: step.t, s: step.s, step: step.index + 1, steps: walks[chosen].steps.toLocaleString('en') });
-    speech.say(describe(v));
+    fill(node, { t: step.t, s: step.s, step: step.index + 1, steps: say.count(walk.steps) });
+    speech.say(describe(place));
+    changed();
   }
   // Walks have their own numbers of recorded steps, so each choice gets a clock of its own.
   function start(at) {
-    chosen = walks.findIndex((walk) => walk.kind === kind && (kind === 'ddim' || walk.loudness === loud));
-    louds.disabled = kind === 'ddim';
-    ledger.draw(apart[chosen]);
+    walk = walks.find(({ kind, loudness }) => kind === state.kind && (kind === 'ddim' || loudness === state.loud));
+    louds.disabled = state.kind === 'ddim';
+    ledger.draw(walk.apart);
     time?.stop();
-    time = timeline({ last: apart[chosen].length - 1, words: WORDS, describe, show, seconds: 12 });
+    time = timeline({ last: walk.apart.length - 1, say, describe, show, seconds: 12 });
     node.querySelector('.live-clock > div').replaceChildren(time.node);
     time.go(at);
   }
-  start(Infinity);
-  goLive(el);
-  el.append(node);
-  return () => time.stop();
+  function numbers() {
+    const step = stepAt(state.place), { alpha, kept, fresh } = factorsOf(step), { before, taken, back, left } = ledgerOf(step);
+    return [{ title: say('thisStep', step), head: [say('quantity'), say('value')], rows: [[`x̂₀ ×`, alpha], ['ε̂ ×', kept], ['z ×', fresh],
+      [say('before'), before], [say('taken'), taken], [say('putsBack'), back], [say('left'), left]] },
+    { title: say('allSteps'), head: ['t', 's', say('taken'), say('putsBack')], rows: walk.apart.map((one) => [one.t, one.s, one.taken.toFixed(5), one.back.toFixed(5)]) }];
+  }
+  start(state.place);
+  return { node, numbers, stop: () => time.stop() };
 }
 
-export default { render };
+export default live({ load, fields, build });

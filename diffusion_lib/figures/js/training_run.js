@@ -73,7 +73,6 @@ function stripsPart(count) {
 const WIDE = 280, TALL = 132, TOP = 1.6, BOTTOM = 0.01;      // of the loss, on a logarithmic axis
 const heightOf = (loss) => (Math.log(TOP / Math.min(TOP, Math.max(BOTTOM, loss))) / Math.log(TOP / BOTTOM)) * TALL;
 const TICKS = [1, 0.5, 0.2, 0.1, 0.05, 0.02];
-const svgElement = (name) => document.createElementNS('http://www.w3.org/2000/svg', name);
 
 // The frame of a chart of the loss. ticks: [place 0 ... 1, text], along the bottom.
 function lossChart(label, axis, ...caption) {

@@ -32,7 +32,6 @@ const changeOf = (a, b) => { const area = a.length / 3; return Float32Array.from
 }); };
 const distanceOf = (a, b) => rmsOf(a.map((value, i) => value - b[i]));
 
-const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
 
 // The attributes that a classifier reads otherwise: [name, [value, chance] before, [value, chance] after].
 const readOtherwise = (before, after) => Object.keys(before).filter((name) => before[name][0] !== after[name][0]).map((name) => [name, before[name], after[name]]);
