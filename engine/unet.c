@@ -23,7 +23,7 @@ enum { LEVELS = 8, DEPTH = 64, GROUPS = 8, HEAD = 32, ROWS = 4 };   /* HEAD: cha
 
 /* The shape of the network, as diffusion_lib/engine writes it: whole numbers in this order. */
 static struct {
-    int channels, size, stem, patch;                                /* the picture, and the way in */
+    int channels, size, stem, patch, places;                        /* the picture, and the way in */
     int embedding, waves;                                           /* what blocks are told: how long, from how many waves */
     int wish, rows, words, layers;                                  /* the wish: its width, its table, longest text, reader */
     int levels, width[LEVELS], blocks[LEVELS], attends[LEVELS], reads[LEVELS];
@@ -111,7 +111,11 @@ static void multiply(Map out, Matrix m, const float *bias, const float *in, int 
                 for (int j = 0; j < ROWS; j++) to[j] = even(bias ? bias[row[j]] : 0);
                 for (int k = 0; k < terms; k++)
                     for (int j = 0; j < ROWS; j++) to[j] += m.at[row[j] * m.row + k * m.column] * AT(place + from[k]);
-                for (int j = 0; j < ROWS; j++) AT(out.at + row[j] * area(out) + y * out.w + x) = to[j];
+                for (int j = 0; j < ROWS; j++) {
+                    float *at = out.at + row[j] * area(out) + y * out.w + x;
+                    if (out.w > 4) AT(at) = to[j];
+                    else lay(at, (float *)&to[j], 4);               /* the judge's smallest map has rows of four */
+                }
             }
     }
 }
@@ -342,6 +346,15 @@ static Map look_at_words(Map x, Told told)                          /* CrossAtte
     return linear(attend(q, kv.at, kv.at + x.c * kv.w, kv.w, told.said), x.c);
 }
 
+/* Where each place lies: two channels, from -1 at the top and on the left to 1. */
+static Map places(int h, int w)
+{
+    Map x = map(2, h, w);
+    for (int i = 0; i < h; i++)
+        for (int j = 0; j < w; j++) x.at[i * w + j] = 2.0f * i / (h - 1) - 1, x.at[(h + i) * w + j] = 2.0f * j / (w - 1) - 1;
+    return x;
+}
+
 /* x + what each part has to add; what the parts took on the desk is cleared away. */
 static Map stage(Map x, Told told, int attends, int reads)
 {
@@ -357,7 +370,7 @@ static Map unet(Map x, Told told)
 {
     Map seen[DEPTH];
     int n = 0, last = net.levels - 1;
-    Map thin = conv(x, net.stem, 3, 1);
+    Map thin = conv(net.places ? cat(x, places(x.h, x.w)) : x, net.stem, 3, 1);
     Map h = linear(unshuffle(thin, net.patch, 0), net.width[0]);
     for (int i = 0; i <= last; i++) {
         if (i) h = conv(h, net.width[i], 3, 2);
@@ -374,6 +387,23 @@ static Map unet(Map x, Told told)
     }
     Map full = shuffle(linear(silu(norm(h, 0)), net.stem * net.patch * net.patch), net.patch);
     return conv(silu(conv(cat(full, thin), net.stem, 3, 1)), net.channels, 3, 1);
+}
+
+/* ---- The judge: networks/classifier.py --------------------------------------------------------------------------- */
+
+static Map residual(Map x)
+{
+    Map h = conv(silu(norm(x, 0)), x.c, 3, 1);
+    return add(x, conv(silu(norm(h, 0)), x.c, 3, 1));
+}
+
+/* Three times halved, looked at as a whole, and all questions answered from that: a number for each possible answer. */
+static Map judge(Map x)
+{
+    for (int i = 0; i < 3; i++) x = residual(i ? conv(x, 2 * net.stem, 3, 2) : conv(x, net.stem, 5, 2));
+    x = silu(norm(x, 0));
+    Map seen = {net.embedding, 1, 1, dense(x.at, x.c * area(x), net.embedding)};
+    return (Map){net.rows, 1, 1, dense(silu(seen).at, net.embedding, net.rows)};
 }
 
 /* ---- What JavaScript calls: shape, load, unfold, and then answer, as often as it likes ------------------------------ */
@@ -400,11 +430,10 @@ EXPORT("unfold") void unfold(void)
 EXPORT("picture") float *where_the_picture_lies(void) { return picture; }
 EXPORT("wish") int *where_the_wish_lies(void) { return wish; }      /* rows of the table: of attributes, or of words */
 
-/* The network's answer to the picture; 0 where the weights are not those of this shape. */
+/* The network's answer to the picture; 0 where the weights are not those of this shape. A judge is a network without levels. */
 EXPORT("answer") float *answer(int said, float log_snr)
 {
     top = desk, scroll = weights;
-    Told told = embed(said, log_snr);
-    Map y = unet((Map){net.channels, net.size, net.size, picture}, told);
+    Map x = {net.channels, net.size, net.size, picture}, y = net.levels ? unet(x, embed(said, log_snr)) : judge(x);
     return scroll == weights + count ? y.at : 0;
 }

@@ -18,6 +18,7 @@ from PIL import Image
 import diffusion_lib as dl
 from diffusion_lib import engine, zoo
 from diffusion_lib.conditioning import AttributeConditioner, TextConditioner
+from diffusion_lib.networks.classifier import PairClassifier
 from diffusion_lib.words import Vocabulary, one_slip, split
 from engine import build
 from exact import max_error
@@ -67,6 +68,7 @@ SHAPES = {
     "as many words as eight places": (reading, "a cat wearing a hat a frog dog", 32),
     "three levels, attention in all, 64x64": (
         lambda: reading(widths=(32, 32, 64), blocks=(2, 1, 1), attention=(False, True, True), reads=(1,)), "కుక్కలా మార్చు", 64),
+    "told of places": (lambda: reading(places=True), "a frog", 32),
     "no condition, no fold": (lambda: denoiser(patch=1, stem=16, channels=1), None, 32),
 }
 
@@ -120,8 +122,7 @@ def test_weights_of_another_shape_are_refused():
 @pytest.mark.parametrize("network, size, named", [
     (lambda: dl.Classifier(dl.ClassifierConfig((2, 3))), 32, "Classifier"), (lambda: denoiser().network, 24, "multiple of 32"),
     (lambda: dl.UNet(dl.UNetConfig(), AttributeConditioner((3,), 12)), 32, "12"),
-    (lambda: dl.UNet(dl.UNetConfig(widths=(32,), blocks=(65,), attention=(False,))), 32, "64 blocks"),
-    (lambda: dl.UNet(dl.UNetConfig(places=True)), 32, "places is True")])
+    (lambda: dl.UNet(dl.UNetConfig(widths=(32,), blocks=(65,), attention=(False,))), 32, "64 blocks")])
 def test_what_it_cannot_run_is_refused(network, size, named):
     with pytest.raises(ValueError, match=named):
         engine.shape_of(network(), size)
@@ -146,6 +147,38 @@ def test_one_answer_is_pytorchs(name):
     if said is not None:
         with torch.no_grad():
             assert max_error(model.network(x, torch.tensor([1.3])).flatten(), wanted[0]) > 1e-2, "it does not listen: this test sees nothing"
+
+
+# ---- The judge -----------------------------------------------------------------------------------------------------
+
+LOOK = """
+    const file = unpack(content), look = await startNetwork(wasm, file);
+    say([0, 1, 2].map((seed) => Object.entries(sharesOf(file.questions, look(seed ? staticOf(seed, 3072) : real)))));"""
+
+
+@pytest.mark.parametrize("width", [8, 48])
+def test_a_judge_answers_as_pytorchs(width):
+    """Shares of all answers, about a real pet and about static; width 48 is the shipped judge."""
+    torch.manual_seed(0)
+    judge = zoo.load("pets32-classifier") if width == 48 else dl.Classifier(dl.ClassifierConfig(dl.pets.SIZES, width, features=16)).half().float()
+    real = dl.PartyPets(32)[3][0]
+    x = torch.stack([real, *(dl.randn((3, 32, 32), dl.CounterGenerator(seed)) for seed in (1, 2))])
+    with torch.no_grad():
+        wanted = [logits.double().softmax(1) for logits in judge(x)]
+    found = javascript(LOOK.replace("real", "Float32Array.from(real)"), content=engine.pack_judge(judge, dl.pets.ATTRIBUTES), real=real.flatten().tolist())
+    for i, seen in enumerate(found):
+        assert [name for name, _ in seen] == list(dl.pets.NAMES)
+        for (_, shares), right in zip(seen, wanted, strict=True):
+            assert max_error(torch.tensor(shares, dtype=torch.float64), right[i]) < 1e-4
+    assert max_error(torch.cat(wanted, 1)[0], torch.cat(wanted, 1)[1]) > (1e-2 if width == 8 else 0.5), "all pictures look alike: this test sees nothing"
+
+
+@pytest.mark.parametrize("judge, questions, named", [
+    (lambda: dl.Classifier(dl.ClassifierConfig((2,), side=40)), {"a": "xy"}, "40 pixels"), (lambda: dl.Classifier(dl.ClassifierConfig((2,))), {"a": "xyz"}, "3"),
+    (lambda: PairClassifier(dl.ClassifierConfig((2, 2), side=64)), {"a": "xy", "b": "xy"}, "PairClassifier")])
+def test_a_judge_it_cannot_run_is_refused(judge, questions, named):
+    with pytest.raises(ValueError, match=named):
+        engine.pack_judge(judge(), questions)
 
 
 # ---- The walk ------------------------------------------------------------------------------------------------------

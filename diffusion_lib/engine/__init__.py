@@ -5,7 +5,7 @@
     pack(model)   a model as the file that both read
 
 The file: length of the JSON (uint32), the JSON, filled up with spaces to a multiple of 8; the walks (float64); the
-weights (float16), in the order in which one answer of the network asks for them. The walks are the schedule as numbers,
+weights (float16), in the order in which one answer of the network asks for them. A judge has no walks. The walks are the schedule as numbers,
 so that JavaScript needs to know neither schedules nor what a network's output means: for 1, 2, ... 50 steps, a row
 (alpha, sigma, a, b) a stop, which is the 2x2 matrix of process.py.
 """
@@ -13,6 +13,7 @@ so that JavaScript needs to know neither schedules nor what a network's output m
 import json
 import re
 import struct
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from ..conditioning import AttributeConditioner, TextConditioner
 from ..denoisers import NeuralDenoiser
 from ..networks.attention import Attention
+from ..networks.classifier import Classifier
 from ..networks.text import TextEncoder
 from ..networks.unet import UNet
 from ..process import coefficients
@@ -55,12 +57,36 @@ def pack(model: NeuralDenoiser, size: int = 32) -> bytes:
     """
     network = model.network
     shape = shape_of(network, size)
-    weights = torch.cat([weight.detach().flatten() for weight in in_order(network, size)]).numpy().astype("<f2")
-    walks = walks_of(model).numpy().astype("<f8")
-    content = walks.tobytes() + weights.tobytes() + bytes(weights.nbytes % 4)
-    header = {"format": 1, "shape": shape, "weights": weights.size, "steps": MOST_STEPS, "data_std": model.data_std,
-              "wish": _wish(network.conditioner), "sum": checksum(content)}
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    weights = in_order(network, torch.zeros(1, network.config.channels, size, size), torch.zeros(1))
+    return _file(weights, walks_of(model), shape=shape, steps=MOST_STEPS, data_std=model.data_std, wish=_wish(network.conditioner))
+
+
+def pack_judge(judge: Classifier, questions: Mapping[str, Sequence[str]]) -> bytes:
+    """A judge of pictures as the engine reads it: its answers are a number for each answer to each question, one question after the other.
+
+    questions: what it is asked, and the answers in their order. Raises ValueError where these are not the judge's, and for a
+    judge that engine/unet.c cannot run.
+    """
+    config = judge.config
+    if type(judge) is not Classifier or config.side != 32 and config.side % 64:
+        raise ValueError(f"judge is a {type(judge).__name__} of {config.side} pixels, but the engine runs a Classifier of 32 or a multiple of 64")
+    if tuple(map(len, questions.values())) != config.sizes:
+        raise ValueError(f"questions have {[*map(len, questions.values())]} answers, but the judge gives {list(config.sizes)}")
+    body, heads = [], list(judge.heads.parameters())
+    for weight in in_order(judge, torch.zeros(1, config.channels, config.side, config.side)):
+        if not any(weight is own for own in heads):
+            body.append(weight)
+    shape = [config.channels, config.side, config.width, 0, 0, config.features, 0, 0, sum(config.sizes)]
+    questions = {question: list(answers) for question, answers in questions.items()}
+    return _file([*body, *heads[::2], *heads[1::2]], torch.zeros(0, 4), shape=shape, steps=0, answers=sum(config.sizes), questions=questions)
+
+
+def _file(weights: list[Tensor], walks: Tensor, **about) -> bytes:
+    """The head (its length, JSON, blanks) and the two blocks of numbers."""
+    halves = torch.cat([weight.detach().flatten() for weight in weights]).numpy().astype("<f2")
+    content = walks.numpy().astype("<f8").tobytes() + halves.tobytes() + bytes(halves.nbytes % 4)
+    head = {"format": 2, **about, "weights": halves.size, "sum": checksum(content)}
+    text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-(len(text) + 4) % 8)
     return struct.pack("<I", len(text)) + text + content
 
@@ -88,8 +114,6 @@ def shape_of(network: UNet, size: int) -> list[int]:
     config, conditioner = network.config, network.conditioner
     if size % (8 * config.factor):
         raise ValueError(f"size is {size}, but the engine works on eight places at once: it has to be a multiple of {8 * config.factor}")
-    if config.places:
-        raise ValueError("places is True, but the engine does not tell a network where its pixels lie")
     if len(config.widths) > LEVELS or sum(config.blocks) > DEPTH:
         raise ValueError(f"blocks is {config.blocks}, but the engine has room for {LEVELS} levels and {DEPTH} blocks")
     attending = (module for module in network.modules() if isinstance(getattr(module, "attend", None), Attention))
@@ -102,13 +126,13 @@ def shape_of(network: UNet, size: int) -> list[int]:
     rows = (len(conditioner.vocabulary.words) + 1 if text else conditioner.table.num_embeddings) if conditioner else 0
     reads = [level in config.reads for level in range(len(config.widths))]
     levels = [int(value) for row in (config.widths, config.blocks, config.attention, reads) for value in (*row, *[0] * (LEVELS - len(row)))]
-    return [config.channels, size, config.stem, config.patch, config.embedding, len(network.log_snr.frequencies),
+    return [config.channels, size, config.stem, config.patch, int(config.places), config.embedding, len(network.log_snr.frequencies),
             conditioner.width if conditioner else 0, rows, *((conditioner.vocabulary.length, conditioner.layers) if text else (0, 0)),
             len(config.widths), *levels]
 
 
-def in_order(network: UNet, size: int) -> list[Tensor]:
-    """All weights, in the order in which one answer asks for them."""
+def in_order(network: nn.Module, *question: Tensor) -> list[Tensor]:
+    """All weights, in the order in which the answer to a question, the network's arguments, asks for them."""
     asked: dict[str, Tensor] = {}
 
     def listen(module: nn.Module, name: str):
@@ -121,7 +145,7 @@ def in_order(network: UNet, size: int) -> list[Tensor]:
     hooks = [listen(module, name) for name, module in network.named_modules()]
     try:
         with torch.no_grad():
-            network(torch.zeros(1, network.config.channels, size, size), torch.zeros(1))
+            network(*question)
     finally:
         for hook in hooks:
             hook.remove()

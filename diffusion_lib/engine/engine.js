@@ -13,7 +13,7 @@ function unpack(bytes) {
   try { about = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length))); }
   catch { throw damaged('its head is unreadable'); }
   const rows = (about.steps * (about.steps + 3)) / 2, end = begin + 32 * rows + 4 * Math.ceil(about.weights / 2);
-  if (about.format !== 1 || end !== bytes.byteLength) throw damaged(`it has ${bytes.byteLength} bytes, not ${end}`);
+  if (about.format !== 2 || end !== bytes.byteLength) throw damaged(`it has ${bytes.byteLength} bytes, not ${end}`);
   const words = new Uint32Array(bytes, begin, (end - begin) / 4);
   let sum = 0;
   for (let i = 0; i < words.length; i++) sum = (sum + Math.imul(words[i], 2 * i + 1)) | 0;
@@ -22,20 +22,20 @@ function unpack(bytes) {
   return { ...about, walks: new Float64Array(bytes, begin, 4 * rows), halves };
 }
 
-// The network itself: ask(x, log-SNR, wish) -> y. wasm: bytes of unet.wasm, or a compiled module.
-async function startNetwork(wasm, { shape, halves }) {
+// The network itself: ask(x, log-SNR, wish) -> y, or ask(x) -> a judge's answers. wasm: bytes of unet.wasm, or a compiled module.
+async function startNetwork(wasm, { shape, halves, answers }) {
   const made = await WebAssembly.instantiate(wasm, { Math });
   const c = (made.instance ?? made).exports;
   new Int32Array(c.memory.buffer, c.shape(), shape.length).set(shape);
   const at = c.load(halves.length);
   new Uint16Array(c.memory.buffer, at, halves.length).set(halves);
   c.unfold();
-  return (x, logSnr, wish) => {
+  return (x, logSnr = 0, wish = []) => {
     new Float32Array(c.memory.buffer, c.picture(), x.length).set(x);
     new Int32Array(c.memory.buffer, c.wish(), wish.length).set(wish);
     const y = c.answer(wish.length, logSnr);
     if (!y) throw new Error('the weights are not those of this network');
-    return new Float32Array(c.memory.buffer, y, x.length).slice();
+    return new Float32Array(c.memory.buffer, y, answers ?? x.length).slice();
   };
 }
 
@@ -69,7 +69,7 @@ function hireWorkers(wasm, model, count = 1) {
     worker.onerror = (event) => fail(event.message ?? 'the worker could not start');
     return worker;
   });
-  const { shape, halves } = model, start = [wasm, { shape, halves }];
+  const { shape, halves, answers } = model, start = [wasm, { shape, halves, answers }];
   const ready = Promise.all(workers.map((worker) => post(worker, { start }))).finally(() => URL.revokeObjectURL(address));
   ready.catch(() => {});                                     // whoever awaits it hears of it; nobody has to
   let turn = 0;
@@ -214,7 +214,7 @@ const openModel = (model, name, options) => share(model, name, (wasm, file) => {
 // What a judge sees in a picture: { see(x0) -> { animal: Float64Array of probabilities, ... }, questions, close }.
 const openJudge = (model, options, name = 'pets32-classifier') => share(model, name, (wasm, file) => {
   const network = hireWorkers(wasm, file);
-  return { ...network, questions: file.questions, see: async (x) => sharesOf(file.questions, await network.ask(x, 0, [])) };
+  return { ...network, questions: file.questions, see: async (x) => sharesOf(file.questions, await network.ask(x)) };
 }, options);
 
 // softmax, a question at a time.

@@ -8,6 +8,8 @@ import functools
 import hashlib
 
 from .. import engine, zoo
+from ..data import pets
+from ..networks.classifier import Classifier
 
 ENGINE = "unet"
 
@@ -15,7 +17,10 @@ ENGINE = "unet"
 @functools.cache
 def content_of(name: str) -> bytes:
     """What the page has to have: the engine, or a model of the zoo as it reads it. name: "unet", or as `zoo.load` takes it."""
-    return engine.wasm() if name == ENGINE else engine.pack(zoo.load(name))
+    if name == ENGINE:
+        return engine.wasm()
+    model = zoo.load(name)
+    return engine.pack_judge(model, pets.ATTRIBUTES) if isinstance(model, Classifier) else engine.pack(model)
 
 
 def file_of(name: str) -> str:
