@@ -454,7 +454,7 @@ function save(blob, download) {
 
 // The pictures, charts, numbers and words of a node as they stand on the screen, without its controls: a PNG.
 async function pictureOf(node) {
-  const seen = [...node.querySelectorAll('*')].filter((part) => part.checkVisibility() && !part.closest(CONTROLS) && !part.parentElement.closest('svg'));
+  const seen = [...node.querySelectorAll('*')].filter((part) => part.checkVisibility() && !part.closest(CONTROLS) && (part.tagName === 'text' || !part.parentElement.closest('svg')));
   const { left: x, top: y, right } = node.getBoundingClientRect(), edge = parseFloat(getComputedStyle(node).paddingTop);
   const wide = right - x, tall = Math.max(...seen.filter((part) => !part.querySelector(CONTROLS)).map((part) => part.getBoundingClientRect().bottom)) - y + edge;
   const scale = Math.min(2, Math.sqrt(16e6 / wide / tall));
@@ -473,19 +473,21 @@ async function pictureOf(node) {
 }
 const CONTROLS = 'button, select, input, .live-choice, .live-time, .live-hidden, .live-bet';
 
-// A chart as an image of its own, which knows no style sheet.
+// A chart's lines as an image of its own, which knows no style sheet and no fonts.
 async function imageOf(svg, width, height) {
   const copy = set(svg.cloneNode(true), { xmlns: 'http://www.w3.org/2000/svg', width, height }), copies = [copy, ...copy.querySelectorAll('*')];
   [svg, ...svg.querySelectorAll('*')].forEach((part, k) => { for (const name of DRAWN) copies[k].style.setProperty(name, getComputedStyle(part).getPropertyValue(name)); });
+  for (const text of copy.querySelectorAll('text')) text.remove();
   const image = Object.assign(new Image(), { src: `data:image/svg+xml,${encodeURIComponent(new XMLSerializer().serializeToString(copy))}` });
   await image.decode();
   return image;
 }
-const DRAWN = ['display', 'fill', 'stroke', 'stroke-width', 'stroke-dasharray', 'stroke-linecap', 'opacity', 'font', 'text-anchor', 'vector-effect'];
+const DRAWN = ['display', 'fill', 'stroke', 'stroke-width', 'stroke-dasharray', 'stroke-linecap', 'opacity', 'vector-effect'];
 
-// Each word where it stands.
+// Each word where it stands; a chart's have its scale.
 function writeWords(pen, part, look) {
-  [pen.fillStyle, pen.font] = [look.color, `${look.fontStyle} ${look.fontWeight} ${look.fontSize} ${look.fontFamily}`];
+  const size = parseFloat(look.fontSize) * (part.getScreenCTM?.().a ?? 1);
+  [pen.fillStyle, pen.font] = [part.getScreenCTM ? look.fill : look.color, `${look.fontStyle} ${look.fontWeight} ${size}px ${look.fontFamily}`];
   for (const node of part.childNodes) for (const { 0: word, index } of (node.nodeType === 3 ? node.data : '').matchAll(/\S+/g)) {
     const range = document.createRange();
     range.setStart(node, index);

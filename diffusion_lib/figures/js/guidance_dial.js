@@ -1,13 +1,6 @@
 // The dial of guidance. Above: pictures of one wish from six statics, drawn by two models at eleven scales, and what was
 // measured of them (all recorded). Below: the same scale in a world of one number, where everything is computed here.
 
-const WORDS = {
-  back: '◂ Less', forth: 'More ▸', minus: '◂ 1', plus: '1 ▸', stepBack: 'one mark down', stepForth: 'one mark up',
-  slider: 'guidance scale', model: 'which model', wish: 'which wish', skip: 'Skip',
-  question: 'Before you turn: from w = 1 upwards, which of the two models comes to obey more?',
-  answers: ['The first', 'The second', 'Both', 'Neither'],
-};
-
 // ---- Maths: a world of one number ------------------------------------------------------------------------------------
 
 // Mice and rabbits, told apart by the length of their ears: two bells, equally frequent. The wish is "a rabbit".
@@ -76,146 +69,126 @@ const commonOf = (a, b) => b.reduce((sum, [x, p]) => sum + Math.min(p, heightAt(
 
 // ---- Words for numbers -----------------------------------------------------------------------------------------------
 
-const paperOf = (w) => String(w - 1);
-const pipelineOf = (w) => (w > 1 ? `guidance_scale = ${w}` : w === 1 ? 'guidance_scale = 1, off' : 'nothing: up to 1 it is off');
+const pipelineOf = (w, say) => (w > 1 ? `guidance_scale = ${w}` : say(w === 1 ? 'off1' : 'off0'));
+const fixed = (v) => (Math.abs(v) < 0.005 ? 0 : v).toFixed(2);
+// How each measured number is written, and how far up its chart goes: by quarters.
+const MEASURES = { found: { most: 1, ticks: [0, 0.5, 1], digits: 1 }, variety: { most: 3, ticks: [0, 1, 2, 3], digits: 0 },
+  burnt: { most: 0.75, ticks: [0, 0.25, 0.5, 0.75], digits: 1 }, obeyed: { digits: 1 } };
+const told = (row, name) => percent(row[name], MEASURES[name].digits);
+const rangeOf = (row, name, say) => { const [low, high] = row.bands[name].map((v) => percent(v, MEASURES[name].digits)); return say('range', { low, high }); };
 
 // The scale from 1 upwards at which a model obeys most.
 const bestOf = ({ rows }, scales) => rows.reduce((best, row, i) => (scales[i] >= 1 && (best < 0 || row.found > rows[best].found) ? i : best), -1);
 
 // ---- Parts -----------------------------------------------------------------------------------------------------------
 
-// A question before the answer. It can be skipped.
-function betPart(models, scales) {
-  const one = scales.indexOf(1);
-  const told = (model) => {
-    const best = bestOf(model, scales), last = scales.length - 1, found = (i) => percent(model.rows[i].found, 1);
-    return `${model.label}: ${found(one)} at w = 1, ${found(best)} at its best (w = ${scales[best]}), ${found(last)} at w = ${scales[last]}.`;
+function betPart({ models, scales }, state, say) {
+  const found = (model, i) => told(model.rows[i], 'found'), last = scales.length - 1;
+  const ofOne = (model) => {
+    const best = bestOf(model, scales);
+    return say('toldOne', { label: model.label, one: found(model, scales.indexOf(1)), top: found(model, best), best: scales[best], end: found(model, last), last: scales[last] });
   };
-  const answer = (bet) => () => node.replaceChildren(markup`<p aria-live="polite">${bet ? `You said: ${bet.toLowerCase()}. ` : ''}
-    Of what was asked for, a classifier finds: ${models.map(told).join(' ')} Whoever obeys already has nothing to gain; now look at what the pictures lose.</p>`);
-  const node = markup`<div class="live-bet"><p>${WORDS.question} First: ${models[0].label}. Second: ${models[1].label}.</p>
-    <span class="live-answers">${WORDS.answers.map((text) => button(text, answer(text)))} ${quietButton(WORDS.skip, answer(''))}</span></div>`;
-  return node;
+  return question({ state, say, ask: say('question', { first: models[0].label, second: models[1].label }), options: ['first', 'second', 'both', 'neither'].map((key) => say(key)),
+    tell: () => say('told', { models: models.map(ofOne).join(' ') }) });
 }
 
-const WIDE = 280, TALL = 92;                                 // of a chart; its view box leaves room for the ticks
-const textAt = (x, y, value) => { const t = set(svgElement('text'), { x, y }); t.textContent = value; return t; };
-const pathOf = (points) => `M${points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(2)}`).join('L')}`;
-
-// The frame of a chart. ticks: [place 0 ... 1, text], below and on the left; what it shows is told to those who cannot see it.
-function framePart(label, below, left, axis, ...caption) {
-  const node = markup`<figure><svg viewBox="-38 -8 328 130" class="live-chart"><title></title><path class="live-grid"/>
-    <g class="live-ticks-left"></g><g class="live-ticks-below"></g><text x="140" y="118"></text><g class="live-plot"></g></svg>
-    <figcaption>${caption}</figcaption></figure>`;
-  node.querySelector('title').textContent = label;
-  node.querySelector('svg > text').textContent = axis;
-  set(node.querySelector('.live-grid'), { d: left.map(([part]) => `M0 ${((1 - part) * TALL).toFixed(1)}H${WIDE}`).join('') });
-  node.querySelector('.live-ticks-left').append(...left.map(([part, text]) => textAt(-6, (1 - part) * TALL + 3, text)));
-  node.querySelector('.live-ticks-below').append(...below.map(([part, text]) => textAt(part * WIDE, TALL + 13, text)));
-  const path = (kind) => node.querySelector('.live-plot').appendChild(set(svgElement('path'), { class: kind }));
-  return { node, path };
-}
+const TALL = 92, WIDE = 280;                                 // of a chart
 
 // One measured number against the scale: the chosen model with its band, the other one faintly.
-function measurePart(name, most, ticks, digits, scales, title, ...words) {
-  const last = scales.at(-1), x = (w) => (w / last) * WIDE, y = (v) => (1 - Math.min(1, v / most)) * TALL;
-  const frame = framePart(`${title}, against the guidance scale`, [0, 1, 2, 4, 6, 8, 10].map((w) => [w / last, String(w)]), ticks, 'guidance scale w',
-    markup`<span><b class="live-belief">${title}</b>: <output></output> ${words}</span>`);
-  frame.node.querySelector('output').dataset.number = name;
-  const band = frame.path('live-band'), other = frame.path('live-line live-faint'), line = frame.path('live-line live-line-belief'), cursor = frame.path('live-cursor');
+function measurePart(name, { scales, real, n }, say) {
+  const { most, ticks } = MEASURES[name], last = scales.at(-1), x = (w) => (w / last) * WIDE, y = (v) => (1 - Math.min(1, v / most)) * TALL;
+  const range = element('span');
+  const drawn = chart({ label: say('against', { what: say(`${name}Name`) }), tall: TALL, left: ticks.map((v) => [y(v), percent(v)]), below: [0, 1, 2, 4, 6, 8, 10].map((w) => [x(w), w]),
+    axis: say('axis'), caption: say.rich(name, { range, n: String(n.pictures), real: percent(real[name], 1) }) });
+  const band = drawn.path('live-band'), other = drawn.path('live-faint'), line = drawn.path('live-line-belief');
+  const curve = (model, of) => model.rows.map((row, i) => [x(scales[i]), y(of(row))]);
   const begin = (model, rest) => {
-    const edge = (k) => model.rows.map((row, i) => [x(scales[i]), y(row.bands[name][k])]);
-    set(band, { d: `${pathOf([...edge(0), ...edge(1).reverse()])}Z` });
-    set(line, { d: pathOf(model.rows.map((row, i) => [x(scales[i]), y(row[name])])) });
-    set(other, { d: rest ? pathOf(rest.rows.map((row, i) => [x(scales[i]), y(row[name])])) : '' });
+    set(band, { d: `${lineOf([...curve(model, (row) => row.bands[name][0]), ...curve(model, (row) => row.bands[name][1]).reverse()])}Z` });
+    set(line, { d: lineOf(curve(model, (row) => row[name])) });
+    set(other, { d: rest ? lineOf(curve(rest, (row) => row[name])) : '' });
   };
   const draw = (row, w) => {
-    set(cursor, { d: `M${x(w).toFixed(1)} 0V${TALL}` });
-    fill(frame.node, { [name]: percent(row[name], digits) });
-    const range = frame.node.querySelector('[data-range]');
-    if (range) range.textContent = `${percent(row.bands[name][0], digits)} to ${percent(row.bands[name][1], digits)}`;
+    drawn.point(x(w));
+    fill(drawn.node, { [name]: told(row, name) });
+    range.textContent = rangeOf(row, name, say);
   };
-  return { node: frame.node, begin, draw };
+  return { node: drawn.node, begin, draw };
 }
 
 // The exact world: the bell of rabbits, the sharpened density, and what guided walks draw.
-function worldPart() {
-  const most = 1.8, place = ([x, p]) => [((x - LEFT) / (RIGHT - LEFT)) * WIDE, (1 - Math.min(1, p / most)) * TALL];
-  const ticks = [-3, -2, -1, 0, 1, 2, 3, 4].map((x) => [(x - LEFT) / (RIGHT - LEFT), String(x).replace('-', '−')]);
-  const frame = framePart('densities in a world of one number: all creatures, the sharpened density, and what guided walks draw', ticks,
-    [[0, '0'], [0.5 / most, '0.5'], [1 / most, '1'], [1.5 / most, '1.5']], 'length of the ears',
-    markup`<span>Mice have ears around −1 and rabbits around 1; the wish is “a rabbit”. Dotted: all creatures. Dashed, <b class="live-signal">the sharpened
-      density</b> p(x) p(rabbit | x)<sup>w</sup>. Solid, <b class="live-noise">what guidance draws</b>.</span>`);
-  const all = set(frame.path('live-line live-faint'), { d: pathOf(sharpened(0).points.map(place)) });
-  const said = frame.path('live-line live-line-signal live-dashed'), drawn = frame.path('live-line live-line-noise');
-  const numbers = markup`<div class="live-numbers"><table><thead><tr><th scope="col">ears</th><th scope="col">mean</th><th scope="col">spread</th></tr></thead><tbody>
-    <tr><th scope="row">sharpened density</th><td><output data-number="sharp-mean"></output></td><td><output data-number="sharp-spread"></output></td></tr>
-    <tr><th scope="row">guidance draws</th><td><output data-number="guided-mean"></output></td><td><output data-number="guided-spread"></output></td></tr></tbody></table>
-    <p class="live-note">The two have <output data-number="common"></output> in common (the area below both curves).</p></div>`;
+function worldPart(say) {
+  const most = 1.8, x = (v) => ((v - LEFT) / (RIGHT - LEFT)) * WIDE, y = (p) => (1 - Math.min(1, p / most)) * TALL, place = ([v, p]) => [x(v), y(p)];
+  const drawn = chart({ label: say('worldLabel'), tall: TALL, left: [0, 0.5, 1, 1.5].map((p) => [y(p), p]), below: [-3, -2, -1, 0, 1, 2, 3, 4].map((v) => [x(v), minus(v)]),
+    axis: say('ears'), caption: say.rich('worldCaption') });
+  set(drawn.path('live-faint'), { d: lineOf(sharpened(0).points.map(place)) });
+  const said = drawn.path('live-line-signal live-dashed'), walked = drawn.path('live-line-noise');
+  const numbers = markup`<div class="live-numbers"><table><thead><tr><th scope="col"></th><th scope="col"></th><th scope="col"></th></tr></thead><tbody>
+    <tr><th scope="row"></th><td><output data-number="sharp-mean"></output></td><td><output data-number="sharp-spread"></output></td></tr>
+    <tr><th scope="row"></th><td><output data-number="guided-mean"></output></td><td><output data-number="guided-spread"></output></td></tr></tbody></table>
+    <p class="live-note">${say.rich('common')}</p></div>`;
+  numbers.querySelectorAll('th').forEach((th, k) => { th.textContent = say(['ears', 'mean', 'spread', 'sharp', 'guided'][k]); });
+  let rows;
   const draw = (w) => {
-    const sharp = sharpened(w), walk = drawnWith(w);
-    set(said, { d: pathOf(sharp.points.map(place)) });
-    set(drawn, { d: pathOf(walk.points.map(place)) });
-    const fixed = (v) => (Math.abs(v) < 0.005 ? 0 : v).toFixed(2);
-    fill(numbers, { 'sharp-mean': fixed(sharp.mean), 'sharp-spread': fixed(sharp.spread), 'guided-mean': fixed(walk.mean),
-      'guided-spread': fixed(walk.spread), common: percent(commonOf(walk.points, sharp.points)) });
+    const sharp = sharpened(w), walk = drawnWith(w), common = percent(commonOf(walk.points, sharp.points));
+    set(said, { d: lineOf(sharp.points.map(place)) });
+    set(walked, { d: lineOf(walk.points.map(place)) });
+    rows = [[say('sharp'), fixed(sharp.mean), fixed(sharp.spread)], [say('guided'), fixed(walk.mean), fixed(walk.spread)], [say('commonName'), common, '']];
+    fill(numbers, { 'sharp-mean': rows[0][1], 'sharp-spread': rows[0][2], 'guided-mean': rows[1][1], 'guided-spread': rows[1][2], common });
   };
-  return { node: markup`<section class="live-world"><p class="live-heading">The same scale in a world of one number ${badge('formula')}</p>
-    <div class="live-facts">${frame.node}${numbers}</div></section>`, draw, all };
+  return { node: markup`<section class="live-world"><p class="live-heading">${say.rich('world', { badge: badge('formula', say) })}</p>
+    <div class="live-facts">${drawn.node}${numbers}</div></section>`, draw, numbers: (w) => ({ title: say('worldTitle', { w }), head: [say('ears'), say('mean'), say('spread')], rows }) };
 }
 
 // ---- The figure ------------------------------------------------------------------------------------------------------
 
-async function render({ model, el }) {
-  const scales = model.get('scales'), wishes = model.get('wishes'), real = model.get('real'), n = model.get('n');
+async function load(model) {
+  const data = Object.fromEntries(['scales', 'wishes', 'real', 'n', 'about'].map((name) => [name, model.get(name)]));
   const models = await Promise.all(model.get('models').map(async (one) => ({ ...one, films: await Promise.all(one.films.map((film) => decodeFilm(film, 1))) })));
-  const statics = models[0].films[0].length / scales.length;
-  let chosen = models[0], wish = 0;
-  const tiles = Array.from({ length: statics }, () => tile()), world = worldPart(), speech = announcer();
-  const ofReal = (name) => percent(real[name], 1);
-  const charts = [
-    measurePart('found', 1, [[0, '0 %'], [0.5, '50 %'], [1, '100 %']], 1, scales, 'Obedience',
-      markup`<span>(95 % interval: <span data-range></span>): the share of asked attributes that a classifier finds, ${n.pictures} pictures a scale; in real pets ${ofReal('found')}.</span>`),
-    measurePart('variety', 3, [[0, '0 %'], [1 / 3, '100 %'], [2 / 3, '200 %'], [1, '300 %']], 0, scales, 'Variety',
-      markup`<span>of that of real pets (<span data-range></span>): how far pictures of one wish differ, dot by dot.</span>`),
-    measurePart('burnt', 0.75, [[0, '0 %'], [1 / 3, '25 %'], [2 / 3, '50 %'], [1, '75 %']], 1, scales, 'Burnt',
-      markup`<span>(<span data-range></span>): the share of a picture’s numbers that no screen can show and that are cut off.</span>`),
-  ];
-  const choose = choice(WORDS.model, models.map(({ label }, i) => [i, label]), (i) => { chosen = models[i]; begin(); });
-  const ask = choice(WORDS.wish, wishes.map((text, i) => [i, i === 0 ? 'a long wish' : `“${text}”`]), (i) => { wish = i; time.go(time.t); });
-  const node = markup`<div class="live-body">${betPart(models, scales)}
-    <div class="live-choices">${choose} ${ask} ${badge('model')}</div>
-    <p class="live-note" data-wish></p>
-    <div class="live-statics">${tiles.map((t) => t.node)}</div>
-    <div class="live-clock"><p class="live-readout"><b>w = <output data-number="w"></output></b>
-      <span class="live-note">Ho and Salimans: w = <output data-number="paper"></output>; diffusers: <output data-number="pipeline"></output></span></p><div></div></div>
-    <div class="live-facts live-measures">${charts.map((chart) => chart.node)}
-      <p class="live-note">All seven attributes at once are right in <output data-number="obeyed"></output> of the pictures (95 % interval:
-        <span data-obeyed></span>). Stains and grain count as variety too.</p></div>
-    ${world.node} <p class="live-note" data-about></p> ${speech.node}</div>`;
-
-  const describe = (i) => `w = ${scales[i]}: found ${percent(chosen.rows[i].found, 1)}, variety ${percent(chosen.rows[i].variety)}, burnt ${percent(chosen.rows[i].burnt, 1)}`;
-  function show(i) {
-    tiles.forEach((t, k) => t.draw(chosen.films[wish][i * statics + k], `${wishes[wish]}: ${chosen.label}, w = ${scales[i]}, static ${k + 1}`));
-    for (const chart of charts) chart.draw(chosen.rows[i], scales[i]);
-    world.draw(scales[i]);
-    fill(node, { w: scales[i], paper: paperOf(scales[i]), pipeline: pipelineOf(scales[i]), obeyed: percent(chosen.rows[i].obeyed, 1) });
-    node.querySelector('[data-obeyed]').textContent = chosen.rows[i].bands.obeyed.map((v) => percent(v, 1)).join(' to ');
-    node.querySelector('[data-wish]').textContent = `Asked for: ${wishes[wish]}. The six statics are the same at every scale.`;
-    speech.say(describe(i));
-  }
-  const time = timeline({ last: scales.length - 1, words: WORDS, describe, show, seconds: 9 });
-  function begin() {
-    for (const chart of charts) chart.begin(chosen, models.find((other) => other !== chosen));
-    time.go(time.t);
-  }
-  node.querySelector('.live-clock > div').replaceChildren(time.node);
-  node.querySelector('[data-about]').textContent = `Pictures: ${model.get('about')}. Faint lines: the other model.`;
-  begin();
-  time.go(scales.indexOf(1));
-  goLive(el);
-  el.append(node);
-  return () => time.stop();
+  return { ...data, models };
 }
 
-export default { render };
+const fields = ({ scales, wishes, models }) => ({ model: among(models.map(({ name }) => name)), wish: whole(0, 0, wishes.length - 1),
+  mark: whole(scales.indexOf(1), 0, scales.length - 1), answer: kept(() => -1) });
+
+function build({ data, state, say, changed }) {
+  const { scales, wishes, models } = data, count = models[0].films[0].length / scales.length, chosen = () => models.find(({ name }) => name === state.model);
+  const tiles = Array.from({ length: count }, () => tile()), world = worldPart(say), speech = announcer();
+  const charts = ['found', 'variety', 'burnt'].map((name) => measurePart(name, data, say));
+  const choose = choice(say('which'), models.map(({ name, label }) => [name, label]), (next) => { state.model = next; begin(); }, state.model);
+  const ask = choice(say('wish'), wishes.map((text, i) => [i, i === 0 ? say('long') : `“${text}”`]), (next) => { state.wish = next; show(state.mark); }, state.wish);
+  const note = markup`<span class="live-note"></span>`, wish = markup`<p class="live-note"></p>`, range = element('span');
+  const describe = (i) => say('at', { w: scales[i], ...Object.fromEntries(Object.keys(MEASURES).map((name) => [name, told(chosen().rows[i], name)])) });
+  const time = timeline({ last: scales.length - 1, say, describe, show, seconds: 9 });
+  const node = markup`<div class="live-body">${betPart(data, state, say)}
+    <div class="live-choices">${choose} ${ask} ${badge('model', say)}</div>
+    ${wish} <div class="live-statics">${tiles.map((t) => t.node)}</div>
+    <div class="live-clock"><p class="live-readout">${say.rich('readout', { note })}</p>${time.node}</div>
+    <div class="live-facts live-measures">${charts.map((one) => one.node)}
+      <p class="live-note">${say.rich('obeyed', { range })}</p></div>
+    ${world.node} <p class="live-note">${say('about', data)}</p> ${speech.node}</div>`;
+
+  function show(i) {
+    state.mark = i;
+    const w = scales[i], { label, films, rows } = chosen();
+    tiles.forEach((t, k) => t.draw(films[state.wish][i * count + k], say('tile', { wish: wishes[state.wish], label, w, k: k + 1 })));
+    for (const one of charts) one.draw(rows[i], w);
+    world.draw(w);
+    fill(node, { w, obeyed: told(rows[i], 'obeyed') });
+    note.textContent = say('note', { paper: minus(w - 1), pipeline: pipelineOf(w, say) });
+    range.textContent = rangeOf(rows[i], 'obeyed', say);
+    wish.textContent = say('statics', { wish: wishes[state.wish] });
+    speech.say(describe(i));
+    changed();
+  }
+  function begin() {
+    for (const one of charts) one.begin(chosen(), models.find((other) => other !== chosen()));
+    time.go(state.mark);
+  }
+  const numbers = () => [{ title: say('title', { label: chosen().label, n: data.n.pictures }), head: ['w', ...Object.keys(MEASURES).map((name) => say(`${name}Name`))],
+    rows: chosen().rows.map((row, i) => [scales[i], ...Object.keys(MEASURES).map((name) => told(row, name))]) }, world.numbers(scales[state.mark])];
+
+  begin();
+  return { node, numbers, stop: time.stop };
+}
+
+export default live({ load, fields, build });
