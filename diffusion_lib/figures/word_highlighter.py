@@ -64,9 +64,10 @@ def _record(denoiser: NeuralDenoiser, language: str, prompt: str, seed: int, ste
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at the looks. name: in words. shares: (N, 1 + W, h, h), of each place for each token."""
+    """One way to look at the looks. of: {side, blocks} for all heads of so many blocks on side x side places, or {side, block,
+    head, heads} for one of them. shares: (N, 1 + W, h, h), of each place for each token."""
 
-    name: str
+    of: dict
     shares: Tensor
 
 
@@ -77,9 +78,9 @@ def views_of(looks: Mapping[str, Tensor]) -> list[View]:
     for places in sizes:
         side, own = round(places**0.5), {block: look for block, look in looks.items() if look.shape[2] == places}
         mean = torch.stack([look.mean(1) for look in own.values()]).mean(0)                  # (N, places, 1 + W)
-        averages.append(View(f"{side} × {side}: all heads of all {len(own)} blocks", _as_maps(mean)))
+        averages.append(View({"side": side, "blocks": len(own)}, _as_maps(mean)))
         block, last = list(own.items())[-1]
-        heads += [View(f"{side} × {side}: {block.removesuffix('.words')}, head {head + 1} of {last.shape[1]}", _as_maps(last[:, head]))
+        heads += [View({"side": side, "block": block.removesuffix(".words"), "head": head + 1, "heads": last.shape[1]}, _as_maps(last[:, head]))
                   for head in range(last.shape[1])]
     return averages + heads
 
@@ -120,7 +121,7 @@ def _traits(one: Highlights, classifier: nn.Module) -> dict:
 def _view_traits(view: View) -> dict:
     high = view.shares.amax((0, 2, 3))                       # (1 + W,)
     levels = 2 * view.shares / high.clamp(min=1e-12)[:, None, None] - 1
-    return {"name": view.name, "high": [round(value, 5) for value in high.tolist()],
+    return {"of": view.of, "high": [round(value, 5) for value in high.tolist()],
             "means": [[round(value, 4) for value in row] for row in view.shares.mean((2, 3)).tolist()],
             "maps": grey_film(levels.flatten(0, 1))}
 

@@ -1,28 +1,7 @@
 // Inside the U-Net: the network drawn as the letter it is named after. Choose a block and see what it makes of the picture at
 // the chosen time, where in the picture it listens, how far it reaches and what it costs.
 
-const WORDS = {
-  back: '◂ Cleaner', forth: 'More static ▸', minus: '◂', plus: '▸', stepBack: 'recorded time before', stepForth: 'next recorded time', slider: 'time t',
-  blocks: 'a block of the network', skip: 'Skip',
-  question: 'Before you click: on which level does this network do most of its arithmetic?',
-  state: 'it is shown, ', guess: 'and believes in, ', listens: 'where the middle of this block listens',
-};
-
-// ---- What a block is, in words -----------------------------------------------------------------------------------------
-
-const KINDS = {
-  stem: ['Stem', 'A 3×3 convolution: from three colours to a thin stack of maps, at full size.'],
-  fold: ['Fold', 'Each 2×2 square of places becomes one place with four times the channels. Nothing is lost; then a 1×1 convolution mixes them.'],
-  shrink: ['Halve', 'A 3×3 convolution in strides of two: half as high, half as wide, and something is lost.'],
-  down: ['Residual block', 'Way down. What it is given, plus what two 3×3 convolutions have to add. Its answer is kept for the way up.'],
-  block: ['Residual block', 'The bottom of the U. What it is given, plus what two 3×3 convolutions have to add.'],
-  attention: ['Attention', 'Each place asks all other places, and adds what it learned.'],
-  up: ['Merge, residual block', 'Way up. The copy from the way down is laid beside what came from below; a 1×1 convolution mixes the two.'],
-  grow: ['Double', 'Each place is copied into 2×2, then a 3×3 convolution.'],
-  unfold: ['Unfold', 'The channels of one place become a 2×2 square again: full size.'],
-  head: ['Head', 'The stem’s copy is laid beside it, and two 3×3 convolutions give three channels: the network’s answer y.'],
-};
-
+// What a block is: its kind has two words in the table, `${kind}Name` and `${kind}`.
 const kindOf = ({ module, side }) => {
   const [name] = module.split('.');
   return name !== 'middle' ? name : module.endsWith('attention') ? 'attention' : 'block';
@@ -43,7 +22,6 @@ function placed(blocks) {
   });
 }
 
-const percentOf = (part, whole) => `${((100 * part) / whole).toFixed(1)} %`;
 const millions = (n) => (n / 1e6).toFixed(n < 1e6 ? 3 : 2);
 
 // The pictures of a film in grey: one channel of what `decodeFilm` gives is enough.
@@ -52,14 +30,15 @@ const asColours = (x) => { const y = new Float32Array(3 * x.length); for (let c 
 
 // ---- Parts -----------------------------------------------------------------------------------------------------------
 
-function mapPart(blocks, choose) {
+const nameOf = (block, say) => say(`${kindOf(block)}Name`);
+
+function mapPart(blocks, choose, say) {
   const places = placed(blocks), columns = Math.max(...places.map((p) => p.column)) + 1, rows = Math.max(...places.map((p) => p.row)) + 1;
   const name = `live-${Math.random().toString(36).slice(2)}`;
   const labels = blocks.map((block, k) => {
-    const label = markup`<label class="live-block"><input type="radio"><span></span></label>`;
-    Object.assign(on(label.firstChild, 'change', () => choose(k)), { name, checked: k === 0 });
-    set(label.firstChild, { 'aria-label': `${KINDS[kindOf(block)][0]} ${block.module}, ${block.shape[0]} channels at ${block.shape[1]} by ${block.shape[2]}` });
-    label.lastChild.textContent = block.shape[0];
+    const label = markup`<label class="live-block"><input type="radio"><span>${String(block.shape[0])}</span></label>`, [c, h, w] = block.shape;
+    Object.assign(on(label.firstChild, 'change', () => choose(k)), { name });
+    set(label.firstChild, { 'aria-label': say('label', { name: nameOf(block, say), module: block.module, c, h, w }) });
     label.style.gridArea = `${2 * places[k].row + 2} / ${places[k].column + 1}`;
     label.classList.add(`live-block-${kindOf(block)}`);
     return label;
@@ -73,7 +52,7 @@ function mapPart(blocks, choose) {
   });
   const steps = blocks.slice(1).map((_, k) => (places[k].row === places[k + 1].row ? `M${x(k)} ${top(k) + 0.5}H${x(k + 1)}`
     : `M${x(k)} ${top(k) + 0.5}V${top(k + 1) + 0.5}`)).join('');
-  const node = markup`<fieldset class="live-unet"><legend class="live-hidden">${WORDS.blocks}</legend>
+  const node = markup`<fieldset class="live-unet"><legend class="live-hidden">${say('blocks')}</legend>
     <svg aria-hidden="true" preserveAspectRatio="none"><path class="live-unet-steps"/></svg>
     ${labels}</fieldset>`;
   node.style.setProperty('--columns', columns);
@@ -81,8 +60,7 @@ function mapPart(blocks, choose) {
   const svg = set(node.querySelector('svg'), { viewBox: `0 0 ${columns} ${rows * 1.5}` });
   set(svg.firstChild, { d: steps });
   for (const copy of copies) {
-    copy.path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
-    svg.append(set(copy.path, { d: copy.d, class: 'live-unet-copy' }));
+    copy.path = svg.appendChild(svgElement('path', { d: copy.d, class: 'live-unet-copy' }));
   }
   for (let row = 0; row < rows; row++) {
     const own = blocks.filter((b) => b.level === row), wide = own[0].shape[1];
@@ -97,86 +75,91 @@ function mapPart(blocks, choose) {
   } };
 }
 
-function questionPart(blocks) {
+function questionPart(blocks, state, say) {
   const levels = [...new Set(blocks.map((b) => b.level))].map((level) => {
     const own = blocks.filter((b) => b.level === level), wide = own[0].shape[1];
     return { name: `${wide} × ${wide}`, flops: own.reduce((sum, b) => sum + b.flops, 0) };
   });
   const whole = levels.reduce((sum, l) => sum + l.flops, 0);
-  const shares = levels.map((l) => `${percentOf(l.flops, whole)} at ${l.name}`).join(', ');
-  const answer = (bet) => () => node.replaceChildren(markup`<p aria-live="polite">${bet ? `You said ${bet}. ` : ''}Counted: ${shares}. A place of the
-    small maps has many channels, and there are so few places that it stays cheap.</p>`);
-  const node = markup`<div class="live-bet"><p>${WORDS.question}</p><span class="live-answers">
-    ${levels.map((l) => button(l.name, answer(l.name)))} ${quietButton(WORDS.skip, answer(''))}</span></div>`;
-  return node;
+  const shares = levels.map(({ name, flops }) => say('share', { share: percent(flops / whole, 1), name })).join(', ');
+  return question({ state, say, options: levels.map(({ name }) => name), tell: () => say('told', { shares }) });
 }
 
-function factsPart(blocks, told) {
-  const parameters = blocks.reduce((sum, b) => sum + b.parameters, 0) + told, flops = blocks.reduce((sum, b) => sum + b.flops, 0);
-  const node = markup`<div class="live-block-facts"><p><b></b> <code></code></p><p class="live-block-words"></p>
-    <dl><dt>answers with</dt><dd><output data-number="shape"></output></dd>
-    <dt>sees (convolutions)</dt><dd><output data-number="reach"></output></dd>
-    <dt>parameters</dt><dd><output data-number="parameters"></output> <span></span></dd>
-    <dt>arithmetic</dt><dd><output data-number="flops"></output> <span></span></dd></dl></div>`;
-  const [parameterShare, flopShare] = node.querySelectorAll('dd > span');
+// What a block costs and sees, as [number, share of the whole network].
+function factsOf(block, whole, say) {
+  const [c, h, w] = block.shape;
+  return { shape: [`${c} × ${h} × ${w}`], reach: [kindOf(block) === 'attention' ? say('everything') : `${block.reach} × ${block.reach} px`],
+    parameters: [say.count(block.parameters), percent(block.parameters / whole.parameters, 1)],
+    flops: [`${millions(block.flops)} MFLOP`, percent(block.flops / whole.flops, 1)] };
+}
+
+function factsPart(whole, say) {
+  const rows = ['shape', 'reach', 'parameters', 'flops'].map((name) => [markup`<dt>${say(name)}</dt>`,
+    markup`<dd>${set(element('output'), { 'data-number': name })} <span></span></dd>`]);
+  const node = markup`<div class="live-block-facts"><p><b></b> <code></code></p><p class="live-block-words"></p><dl>${rows.flat()}</dl></div>`;
+  const [title, module, words] = node.querySelectorAll('b, code, .live-block-words');
   return { node, draw: (block) => {
-    const [title, words] = KINDS[kindOf(block)];
-    node.querySelector('b').textContent = title;
-    node.querySelector('code').textContent = block.module;
-    node.querySelector('.live-block-words').textContent = words;
-    const [c, h, w] = block.shape;
-    fill(node, { shape: `${c} × ${h} × ${w}`, parameters: block.parameters.toLocaleString('en'), flops: `${millions(block.flops)} MFLOP`,
-      reach: kindOf(block) === 'attention' ? 'everything, by attention' : `${block.reach} × ${block.reach} px` });
-    parameterShare.textContent = `(${percentOf(block.parameters, parameters)})`;
-    flopShare.textContent = `(${percentOf(block.flops, flops)})`;
+    [title.textContent, module.textContent, words.textContent] = [nameOf(block, say), block.module, say(kindOf(block))];
+    Object.entries(factsOf(block, whole, say)).forEach(([name, [number, share]], k) => {
+      fill(node, { [name]: number });
+      rows[k][1].lastChild.textContent = share ? `(${share})` : '';
+    });
   } };
 }
 
 // ---- The figure ------------------------------------------------------------------------------------------------------
 
-async function render({ model, el }) {
-  const blocks = model.get('blocks'), times = model.get('times'), x0 = await decodePicture(model.get('picture'));
-  const guesses = await decodeFilm(model.get('guesses'), model.get('guess_range')), eps = staticOf(model.get('seed'), x0.length);
-  const caption = model.get('caption');
-  const maps = await Promise.all(blocks.map(async (block) => greys(await decodeFilm(block.maps, 1))));
-  const heard = await Promise.all(blocks.map(async (block) => greys(await decodeFilm(block.listens, 1))));
-  let chosen = 0;
-
-  const speech = announcer(), facts = factsPart(blocks, model.get('told'));
-  const drawn = mapPart(blocks, (k) => choose(k));
-  const state = tile(WORDS.state, symbol('x', 't')), guess = tile(WORDS.guess, symbol('x̂', '0', 'signal')), listens = tile(WORDS.listens);
-  const channels = Array.from({ length: Math.max(...blocks.map((b) => b.low.length)) }, () => tile());
-  const describe = (v) => `t = ${times[v]}`;
-  const clock = timeline({ last: times.length - 1, words: WORDS, describe, show: () => draw(), seconds: 4 });
-  const node = markup`<div class="live-body">${questionPart(blocks)} ${drawn.node}
-    <div class="live-block-panel">${facts.node}<div class="live-block-pictures">${[state.node, guess.node, listens.node]}</div></div>
-    <div class="live-features">${channels.map((c) => c.node)}</div>
-    <p class="live-note">Its channels that vary most, each from its least (black) to its greatest value (white) at all recorded times. ${badge('model')}</p>
-    <div class="live-clock"><p class="live-readout"><b>t = <output data-number="t"></output></b></p>${clock.node}</div>${speech.node}</div>`;
-
-  function draw() {
-    const v = clock.t, t = times[v], block = blocks[chosen], shown = block.low.length;
-    fill(node, { t: t.toFixed(2) });
-    state.draw(stateAt(x0, eps, t), `${caption}, with static, at t = ${t}`);
-    guess.draw(guesses[v], `the model’s guess of the clean picture at t = ${t}`);
-    listens.draw(asColours(heard[chosen][v]), `bright where a pixel matters for the middle place of ${block.module} at t = ${t}`);
-    channels.forEach((channel, c) => {
-      channel.node.hidden = c >= shown;
-      if (c < shown) channel.draw(asColours(maps[chosen][v * shown + c]), `channel ${c + 1} of ${shown} of ${block.module} at t = ${t}`);
-    });
-    speech.say(`${KINDS[kindOf(block)][0]}, ${block.module}, t = ${t}`);
-  }
-  function choose(k) {
-    chosen = k;
-    drawn.choose(k);
-    facts.draw(blocks[k]);
-    draw();
-  }
-  goLive(el);
-  el.append(node);
-  clock.go(4);
-  choose(2);
-  return () => clock.stop();
+async function load(model) {
+  const x0 = await decodePicture(model.get('picture')), given = model.get('blocks');
+  const blocks = await Promise.all(given.map(async (block) => ({ ...block, maps: greys(await decodeFilm(block.maps, 1)), heard: greys(await decodeFilm(block.listens, 1)) })));
+  const sum = (name) => blocks.reduce((total, block) => total + block[name], 0);
+  return { blocks, x0, eps: staticOf(model.get('seed'), x0.length), guesses: await decodeFilm(model.get('guesses'), model.get('guess_range')),
+    times: model.get('times'), caption: model.get('caption'), whole: { parameters: sum('parameters') + model.get('told'), flops: sum('flops') } };
 }
 
-export default { render };
+const fields = ({ blocks, times }) => ({ block: whole(2, 0, blocks.length - 1), time: whole(4, 0, times.length - 1), answer: kept(() => -1) });
+
+function build({ data, state, say, changed }) {
+  const { blocks, times, x0, eps, guesses, caption } = data, block = () => blocks[state.block], t = () => times[state.time];
+  const facts = factsPart(data.whole, say), drawn = mapPart(blocks, choose, say), speech = announcer();
+  const shown = tile(...say.rich('state', { x: symbol('x', 't') })), guess = tile(...say.rich('guess', { x: symbol('x̂', '0', 'signal') })), listens = tile(say('listens'));
+  const channels = Array.from({ length: Math.max(...blocks.map((b) => b.low.length)) }, () => tile());
+  const clock = timeline({ last: times.length - 1, say, describe: (v) => say('at', { t: times[v] }), show: (v) => { state.time = v; draw(); }, seconds: 4 });
+  const node = markup`<div class="live-body">${questionPart(blocks, state, say)} ${drawn.node}
+    <div class="live-block-panel">${facts.node}<div class="live-block-pictures">${[shown.node, guess.node, listens.node]}</div></div>
+    <div class="live-features">${channels.map((c) => c.node)}</div>
+    <p class="live-note">${say.rich('channels', { badge: badge('model', say) })}</p>
+    <div class="live-clock"><p class="live-readout"><b>t = <output data-number="t"></output></b></p>${clock.node}</div>${speech.node}</div>`;
+
+  // The maps of the chosen block's channels at the chosen time.
+  const mapsNow = () => block().low.map((_, c) => block().maps[state.time * block().low.length + c]);
+  function draw() {
+    const { module, heard } = block(), at = { t: t(), module }, maps = mapsNow();
+    fill(node, { t: t().toFixed(2) });
+    shown.draw(stateAt(x0, eps, t()), say('stateAt', { caption, ...at }));
+    guess.draw(guesses[state.time], say('guessAt', at));
+    listens.draw(asColours(heard[state.time]), say('listensAt', at));
+    channels.forEach((channel, c) => {
+      channel.node.hidden = c >= maps.length;
+      if (maps[c]) channel.draw(asColours(maps[c]), say('channelAt', { c: c + 1, count: maps.length, ...at }));
+    });
+    speech.say(say('title', { name: nameOf(block(), say), ...at }));
+    changed();
+  }
+  function choose(k) {
+    state.block = k;
+    drawn.choose(k);
+    facts.draw(block());
+    draw();
+  }
+  const numbers = () => [{ title: say('title', { name: nameOf(block(), say), module: block().module, t: t() }), head: [say('channel'), say('mean'), say('spread')],
+    rows: mapsNow().map((map, c) => [block().channels[c], meanOf(map).toFixed(3), spreadOf(map).toFixed(3)]) },
+  { title: say('allBlocks'), head: [say('block1'), ...['shape', 'reach', 'parameters', 'flops'].map((name) => say(name))],
+    rows: blocks.map((one) => [one.module, ...Object.values(factsOf(one, data.whole, say)).map((fact) => fact.join(', '))]) }];
+
+  clock.go(state.time);
+  choose(state.block);
+  return { node, numbers, stop: clock.stop };
+}
+
+export default live({ load, fields, build });

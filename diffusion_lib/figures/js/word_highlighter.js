@@ -1,15 +1,6 @@
 // The word highlighter: a prompt as words to choose from. For the chosen word, where the picture looks for it at each step of
 // the walk, and the picture that comes out of the same static when the prompt is said without it.
 
-const WORDS = {
-  back: '◂ Walk on', forth: 'Back to static ▸', minus: '−1', plus: '+1', stepBack: 'one step further on the walk', stepForth: 'one step back towards static', slider: 'time t',
-  words: 'a word of the prompt', language: 'language of the prompt', view: 'which of its looks', beginning: 'beginning', skip: 'Skip',
-  question: 'Before you click: which one of these words, left out, changes the finished picture most?',
-  state: 'it is shown, ', guess: 'and believes in, ', looks: 'where it looks for the word', whole: 'the end, all words said', without: 'the end without the word', change: 'what that changed',
-  mute: 'Mute this word', same: 'A classifier reads the same seven things in both.',
-};
-const LANGUAGES = { en: 'English', te: 'తెలుగు' };
-
 // ---- Maths -----------------------------------------------------------------------------------------------------------
 
 // A share of each place, h x h, laid over a picture in grey with the pen's colour. As `highlighted` in Python.
@@ -48,16 +39,16 @@ async function decodePrompt(prompt) {
 // ---- Parts -----------------------------------------------------------------------------------------------------------
 
 // The words as radio buttons, each with a bar: the share of all places' looks that it has now.
-function wordsPart(prompt, choose) {
+function wordsPart(prompt, choose, say) {
   const name = `live-${Math.random().toString(36).slice(2)}`;
-  const labels = [WORDS.beginning, ...prompt.words].map((word, token) => {
+  const labels = [say('beginning'), ...prompt.words].map((word, token) => {
     const label = markup`<label class="live-word"><input type="radio"><span><bdi>${word}</bdi><small></small></span></label>`;
     Object.assign(on(label.firstChild, 'change', () => choose(token)), { name });
     if (token) label.querySelector('bdi').lang = prompt.language;
     else label.classList.add('live-word-beginning');
     return label;
   });
-  const node = markup`<fieldset class="live-words"><legend class="live-hidden">${WORDS.words}</legend>${labels}</fieldset>`;
+  const node = markup`<fieldset class="live-words"><legend class="live-hidden">${say('words')}</legend>${labels}</fieldset>`;
   return { node, draw: (shares, chosen) => labels.forEach((label, token) => {
     label.firstChild.checked = token === chosen;
     label.style.setProperty('--part', shares[token]);
@@ -65,98 +56,100 @@ function wordsPart(prompt, choose) {
   }) };
 }
 
-function questionPart(prompt) {
-  const changes = prompt.words.map((word, k) => ({ word, change: distanceOf(prompt.ends[0], prompt.ends[k + 1]) })).sort((a, b) => b.change - a.change);
+// How far the finished picture goes from where it was when a word is left out.
+const changeWithout = ({ ends }, token) => distanceOf(ends[0], ends[token]);
+
+function questionPart(prompt, state, say) {
+  const changes = prompt.words.map((word, k) => ({ word, change: changeWithout(prompt, k + 1) })).sort((a, b) => b.change - a.change);
   const first = changes.filter(({ word }, k) => changes.findIndex((other) => other.word === word) === k);
-  const list = first.map(({ word, change }) => `“${word}” ${change.toFixed(2)}`).join(', ');
-  const answer = (bet) => () => node.replaceChildren(markup`<p aria-live="polite">${bet ? `You said “${bet}”. ` : ''}Measured, as the loudness of the change
-    (pictures go from −1 to 1; of a word that stands there twice, the larger): ${list}.</p>`);
-  const node = markup`<div class="live-bet"><p>${WORDS.question}</p><span class="live-answers">
-    ${[...new Set(prompt.words)].map((word) => button(word, answer(word)))} ${quietButton(WORDS.skip, answer(''))}</span></div>`;
-  return node;
+  const list = first.map(({ word, change }) => say('one', { word, change: change.toFixed(2) })).join(', ');
+  return question({ state, say, options: [...new Set(prompt.words)], tell: () => say('told', { list }) });
 }
 
-function viewPart(prompt, choose) {
-  const select = set(markup`<select></select>`, { 'aria-label': WORDS.view });
-  prompt.views.forEach((view, v) => select.append(Object.assign(document.createElement('option'), { value: v, textContent: view.name })));
-  on(select, 'change', () => choose(Number(select.value)));
-  return select;
+const viewName = ({ of }, say) => say('blocks' in of ? 'average' : 'head', of);
+
+function viewPart(prompt, state, choose, say) {
+  const select = set(element('select', prompt.views.map((view, v) => set(element('option', viewName(view, say)), { value: v }))), { 'aria-label': say('view') });
+  select.value = state.view;
+  return on(select, 'change', () => choose(Number(select.value)));
 }
 
 // What a classifier reads in the two ends.
-function readingPart() {
+function readingPart(say) {
   const node = markup`<div class="live-reads"><p></p><ul></ul></div>`, [intro, list] = node.children;
   return { node, draw: (before, after, word, change) => {
     const differs = readOtherwise(before, after);
-    intro.textContent = `Without “${word}” the picture changes with a loudness of ${change.toFixed(2)}. ${differs.length ? 'A classifier reads otherwise:' : WORDS.same}`;
-    list.replaceChildren(...differs.map(([name, [was, p], [is, q]]) => {
-      const item = document.createElement('li');
-      item.textContent = `${name}: ${was} (${percent(p)}) → ${is} (${percent(q)})`;
-      return item;
-    }));
+    intro.textContent = say('changed', { word, change: change.toFixed(2), verdict: say(differs.length ? 'otherwise' : 'same') });
+    list.replaceChildren(...differs.map(([name, [was, p], [is, q]]) => element('li', `${say(name)}: ${was} (${percent(p)}) → ${is} (${percent(q)})`)));
   } };
 }
 
 // ---- The figure ------------------------------------------------------------------------------------------------------
 
-async function render({ model, el }) {
-  const prompts = await Promise.all(model.get('prompts').map(decodePrompt)), marker = model.get('marker');
-  const peaks = prompts[0].views[0].high.slice(1);                // begin with the word that gets most ink at some place
-  let prompt = prompts[0], view = 0, token = 1 + peaks.indexOf(Math.max(...peaks)), muted = false, words, select;
+const load = async (model) => ({ prompts: await Promise.all(model.get('prompts').map(decodePrompt)), marker: model.get('marker') });
 
-  const speech = announcer(), reading = readingPart();
-  const state = tile(WORDS.state, symbol('x', 't')), guess = tile(WORDS.guess, symbol('x̂', '0', 'signal')), looks = tile(WORDS.looks);
-  const whole = tile(WORDS.whole), without = tile(WORDS.without), change = tile(WORDS.change);
-  const mute = button(WORDS.mute, () => { muted = !muted; draw(); });
-  const last = prompts[0].stops.length - 1, step = () => last - clock.t;               // the slider's left end is the end of the walk
-  const describe = (v) => `step ${last - v + 1} of ${last + 1}, t = ${prompts[0].stops[last - v]}`;
-  const clock = timeline({ last, words: WORDS, describe, show: () => draw(), seconds: 5 });
-  const seats = { words: markup`<div></div>`, view: markup`<div class="live-choices"></div>` };
+// token: 0 is the beginning of the text; it begins with the word that gets most ink at some place. place: of the slider, whose
+// left end is the end of the walk.
+function fields({ prompts }) {
+  const peaks = prompts[0].views[0].high.slice(1), last = prompts[0].stops.length - 1;
+  return { prompt: among(prompts.map(({ language }) => language)), token: whole(1 + peaks.indexOf(Math.max(...peaks)), 0, Math.max(...prompts.map(({ words }) => words.length))),
+    view: whole(0, 0, prompts[0].views.length - 1), place: whole(Math.floor(last / 2), 0, last), muted: among([false, true]), answer: kept(() => -1) };
+}
+
+function build({ data: { prompts, marker }, state, say, changed }) {
+  let prompt, words;
+  const last = prompts[0].stops.length - 1, speech = announcer(), reading = readingPart(say);
+  const seen = tile(...say.rich('state', { x: symbol('x', 't') })), guess = tile(...say.rich('guess', { x: symbol('x̂', '0', 'signal') })), looks = tile(say('looks'));
+  const [whole, without, change] = ['whole', 'without', 'change'].map((key) => tile(say(key)));
+  const mute = button(say('mute'), () => { state.muted = !state.muted; draw(); });
+  const steps = last + 1, describe = (v) => say('at', { step: steps - v, steps, t: prompt.stops[last - v] });
+  const clock = timeline({ last, say, describe, show: (v) => { state.place = v; draw(); }, seconds: 5 });
+  const seats = { words: element('div'), view: markup`<div class="live-choices"></div>` }, share = markup`<output data-number="share"></output>`;
   const ends = markup`<div class="live-six live-ends">${[whole.node, without.node, change.node]}</div>`;
-  const languages = choice(WORDS.language, prompts.map((one, k) => [k, LANGUAGES[one.language] ?? one.language]), (k) => speak(prompts[k]));
-  const node = markup`<div class="live-body">${questionPart(prompts[0])} ${prompts.length > 1 ? markup`<div>${languages}</div>` : ''} ${seats.words} ${seats.view}
-    <div class="live-six">${[state.node, guess.node, looks.node]}</div>
-    <p class="live-note"><output data-number="share"></output> ${badge('model')}</p>
-    <div class="live-clock"><p class="live-readout"><b>t = <output data-number="t"></output></b> step <output data-number="step"></output> of ${String(last + 1)}</p>${clock.node}</div>
+  const languages = choice(say('promptLanguage'), prompts.map(({ language }) => [language, say(language)]), speak, state.prompt);
+  const node = markup`<div class="live-body">${questionPart(prompts[0], state, say)} ${prompts.length > 1 ? element('div', languages) : ''} ${seats.words} ${seats.view}
+    <div class="live-six">${[seen.node, guess.node, looks.node]}</div>
+    <p class="live-note">${share} ${badge('model', say)}</p>
+    <div class="live-clock"><p class="live-readout">${say.rich('readout', { steps: String(steps) })}</p>${clock.node}</div>
     <div class="live-asked">${mute}</div>${ends} ${reading.node}${speech.node}</div>`;
 
+  const wordAt = (token) => (token ? prompt.words[token - 1] : say('beginning'));
   function draw() {
-    const at = step(), shown = prompt.views[view], word = token ? prompt.words[token - 1] : WORDS.beginning, t = prompt.stops[at];
-    const map = shown.map(at, token), high = shown.high[token];
-    words.draw(shown.means[at], token);
-    fill(node, { t, step: at + 1,
-      share: `For “${word}”: ${percent(shown.means[at][token], 1)} of all looks now; full yellow is ${percent(high, 1)}, the most that one place gives it at any step.` });
-    state.draw(prompt.states[at], `the state at t = ${t} on the walk for: ${prompt.caption}`);
-    guess.draw(prompt.guesses[at], `the model’s guess of the clean picture at t = ${t}`);
-    looks.draw(highlighted(prompt.guesses[at], map, marker), `the guess in grey, yellow where the picture looks for the word ${word} at t = ${t}`);
-    const silent = token && muted;
-    set(mute, { 'aria-pressed': Boolean(silent) });
+    const { token } = state, step = last - state.place, shown = prompt.views[state.view], word = wordAt(token), t = prompt.stops[step], { caption } = prompt;
+    words.draw(shown.means[step], token);
+    fill(node, { t, step: step + 1 });
+    share.textContent = say('shareNow', { word, share: percent(shown.means[step][token], 1), high: percent(shown.high[token], 1) });
+    seen.draw(prompt.states[step], say('stateAt', { t, caption }));
+    guess.draw(prompt.guesses[step], say('guessAt', { t }));
+    looks.draw(highlighted(prompt.guesses[step], shown.map(step, token), marker), say('looksAt', { t, word }));
+    const silent = Boolean(token && state.muted);
+    set(mute, { 'aria-pressed': silent });
     mute.disabled = !token;
     ends.hidden = reading.node.hidden = !silent;
     if (silent) {
-      whole.draw(prompt.ends[0], `the finished picture for: ${prompt.caption}`);
-      without.draw(prompt.ends[token], `the finished picture from the same static, the prompt said without ${word}`);
-      change.draw(changeOf(prompt.ends[0], prompt.ends[token]), `bright where leaving out ${word} changed the finished picture`);
-      reading.draw(prompt.read[0], prompt.read[token], word, distanceOf(prompt.ends[0], prompt.ends[token]));
+      whole.draw(prompt.ends[0], say('wholeAlt', { caption }));
+      without.draw(prompt.ends[token], say('withoutAlt', { word }));
+      change.draw(changeOf(prompt.ends[0], prompt.ends[token]), say('changeAlt', { word }));
+      reading.draw(prompt.read[0], prompt.read[token], word, changeWithout(prompt, token));
     }
-    speech.say(`${word}, ${percent(shown.means[at][token])} of all looks, t = ${t}`);
+    speech.say(say('spoken', { word, share: percent(shown.means[step][token]), t }));
+    changed();
   }
-  function speak(next) {
-    prompt = next;
-    token = Math.min(token, prompt.words.length);
-    words = wordsPart(prompt, (chosen) => { token = chosen; draw(); });
-    select = viewPart(prompt, (chosen) => { view = chosen; draw(); });
-    select.value = view;
+  function speak(language) {
+    state.prompt = language;
+    prompt = prompts.find((one) => one.language === language);
+    state.token = Math.min(state.token, prompt.words.length);
+    words = wordsPart(prompt, (token) => { state.token = token; draw(); }, say);
     seats.words.replaceChildren(words.node);
-    seats.view.replaceChildren(select);
-    draw();
+    seats.view.replaceChildren(viewPart(prompt, state, (view) => { state.view = view; draw(); }, say));
+    clock.go(state.place);
   }
-  words = { draw: () => {} };
-  goLive(el);
-  el.append(node);
-  speak(prompt);
-  clock.go(Math.floor(last / 2));
-  return () => clock.stop();
+  const numbers = () => [{ title: say('title', { view: viewName(prompt.views[state.view], say), at: describe(state.place) }), head: ['word', 'share', 'high', 'loudness'].map((key) => say(key)),
+    rows: prompt.views[state.view].means[last - state.place].map((mean, token) =>
+      [wordAt(token), percent(mean), percent(prompt.views[state.view].high[token], 1), token ? changeWithout(prompt, token).toFixed(2) : '–']) }];
+
+  speak(state.prompt);
+  return { node, numbers, stop: clock.stop };
 }
 
-export default { render };
+export default live({ load, fields, build });
