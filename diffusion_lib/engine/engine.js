@@ -176,25 +176,26 @@ async function share(model, name, make, { progress = () => {}, signal } = {}) {
   signal?.throwIfAborted();
   const { unet, [name]: own } = model.get('models') ?? {};
   if (!unet || !own) throw trouble('kernel');
-  const one = OPENED.get(own.file) ?? { listeners: new Set(), stop: new AbortController() };
+  const stop = new AbortController(), one = OPENED.get(own.file) ?? { listeners: new Set(), engine: 0, weights: 0, close: () => stop.abort() };
   const forget = () => { if (OPENED.get(own.file) === one) OPENED.delete(own.file); };
   const listener = () => progress(one.engine + one.weights, unet.bytes + own.bytes);
   const close = () => {
     if (!one.listeners.delete(listener) || one.listeners.size) return;
     forget();
-    one.stop.abort();
-    one.made.then((made) => made.close(), () => {});
+    one.close();
   };
   one.listeners.add(listener);
   if (one.made) listener();
   else {
-    OPENED.set(own.file, Object.assign(one, { engine: 0, weights: 0 }));
+    OPENED.set(own.file, one);
     const count = (part) => (bytes) => { one[part] = bytes; for (const tell of one.listeners) tell(); };
-    one.made = Promise.all([bring(model, 'unet', readEngine, count('engine'), one.stop.signal), bring(model, name, unpack, count('weights'), one.stop.signal)])
+    one.made = Promise.all([bring(model, 'unet', readEngine, count('engine'), stop.signal), bring(model, name, unpack, count('weights'), stop.signal)])
       .then(async ([wasm, file]) => {
+        stop.signal.throwIfAborted();
         count('engine')(unet.bytes);
         count('weights')(own.bytes);
         const made = make(wasm, file);
+        one.close = made.close;
         await made.ready.catch((error) => { made.close(); throw trouble('browser', error.message); });
         return made;
       });

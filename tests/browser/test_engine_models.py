@@ -102,3 +102,152 @@ def test_a_model_comes_with_progress_and_draws_pythons_picture(site, reader, con
     page.asked.clear()
     page.evaluate(f"async () => {{ {OPEN} (await m.openModel(model, 'tiny')).close(); }}")
     assert bool(asked_models(page)) == (address == PLAIN)
+
+
+def test_what_a_kernel_sends_needs_no_server(site):
+    """As anywidget hands it over: a view into a larger buffer, at any place."""
+    page = site()
+    same = page.evaluate(f"""async () => {{ {OPEN}
+        const first = await m.openModel(model, 'tiny'), models = {{ ...model.get('models') }}, here = model.get('_static');
+        for (const [name, about] of Object.entries(models)) {{
+          const content = new Uint8Array(await (await fetch(new URL(about.file, here))).arrayBuffer()), larger = new Uint8Array(content.length + 8);
+          larger.set(content, 3);
+          models[name] = {{ ...about, file: 'sent-' + about.file, content: new DataView(larger.buffer, 3, content.length) }};
+        }}
+        const sent = {{ get: (name) => ({{ models }})[name] }}, second = await m.openModel(sent, 'tiny'), pictures = [];
+        for (const opened of [first, second]) {{ {DRAW} pictures.push(Array.from(last)); opened.close(); }}
+        return JSON.stringify(pictures[0]) === JSON.stringify(pictures[1]) && pictures[0].some((value) => value); }}""")
+    assert same and len(asked_models(page)) == 4
+
+
+def test_figures_of_a_page_share_a_model_and_the_last_gives_it_back(site):
+    page = site(figures=2)
+    found = page.evaluate("""async () => {
+        const hired = [], Native = Worker;
+        window.Worker = class extends Native { constructor(...given) { super(...given); hired.push(this); this.alive = true; } terminate() { this.alive = false; super.terminate(); } };
+        const [a, b] = figures, alive = () => hired.filter((worker) => worker.alive).length;
+        const opened = await Promise.all([a, b, b].map(({ model, m }) => m.openModel(model, 'tiny')));
+        const counts = [hired.length, alive()];
+        opened[0].close(); opened[0].close(); opened[1].close();
+        counts.push(alive());
+        const x = new Float32Array(3072), answered = await opened[2].ask(x, 0, []);
+        opened[2].close();
+        counts.push(alive(), a.m.OPENED.size);
+        const late = await opened[2].ask(x, 0, []).then(() => 'answered', (error) => error.message);
+        const again = await a.m.openModel(a.model, 'tiny'), other = await again.ask(x, 0, []);
+        return { counts, late, same: answered.every((y, i) => y === other[i]), cores: navigator.hardwareConcurrency }; }""")
+    workers = 2 if found["cores"] >= 4 else 1
+    assert found["counts"] == [workers, workers, workers, 0, 0] and found["late"] == "closed" and found["same"]
+    assert len(asked_models(page)) == 2
+
+
+def test_two_workers_where_there_are_four_cores(site):
+    page = site()
+    hired = page.evaluate(f"""async () => {{ {OPEN}
+        let hired = 0;
+        const Native = Worker, counts = [];
+        window.Worker = class extends Native {{ constructor(...given) {{ super(...given); hired += 1; }} }};
+        for (const cores of [1, 3, 4, 16]) {{
+          Object.defineProperty(navigator, 'hardwareConcurrency', {{ value: cores, configurable: true }});
+          hired = 0;
+          (await m.openModel(model, 'tiny')).close();
+          counts.push(hired);
+        }}
+        return counts; }}""")
+    assert hired == [1, 1, 2, 2]
+
+
+SPOILT = {
+    "not there": ("tiny", lambda b: KeyError, "missing", "404"),
+    "a page instead": ("tiny", lambda b: b"<!doctype html><title>Not found</title>", "damaged", "39 bytes, not"),
+    "cut off": ("tiny", lambda b: b[:len(b) // 2], "damaged", "bytes, not"),
+    "one bit": ("tiny", lambda b: b[:-9] + bytes([b[-9] ^ 1]) + b[-8:], "damaged", "checksum"),
+    "no connection": ("tiny", lambda b: None, "offline", "connection"),
+    "the engine not there": ("unet", lambda b: KeyError, "missing", "404"),
+    "the engine cut off": ("unet", lambda b: b[:-1], "damaged", "bytes, not"),
+    "the engine damaged": ("unet", lambda b: b[:2000] + bytes([b[2000] ^ 255]) + b[2001:], "damaged", ""),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_model_that_does_not_come_is_a_sentence_and_may_be_tried_again(site, name):
+    page = site()
+    which, spoil, code, words = SPOILT[name]
+    place, good = page.place[which], page.files[page.place[which]]
+    if (bad := spoil(good[1])) is KeyError:
+        del page.files[place]
+    else:
+        page.files[place] = (good[0], bad)
+    kind, said, message, telugu = failing(page)
+    assert (kind, said) == ("Error", code) and words in message
+    assert message[0].isupper() and message.endswith(".") and telugu.endswith(".") and any("\u0c00" <= letter <= "\u0c7f" for letter in telugu)
+    page.files[place] = good
+    assert failing(page) == ["nothing"]
+
+
+def test_what_lies_damaged_on_the_shelf_is_fetched_again(site):
+    page = site()
+    assert failing(page) == ["nothing"]
+    page.wait_for_function("async () => (await (await caches.open('out-of-static')).keys()).length === 2")
+    page.evaluate("""async () => {
+        const shelf = await caches.open('out-of-static');
+        for (const request of await shelf.keys()) {
+          const content = new Uint8Array(await (await shelf.match(request)).arrayBuffer());
+          content[content.length - 9] ^= 1;
+          await shelf.put(request, new Response(content));
+        }
+        window.figures[0].m.OPENED.clear(); }""")
+    page.asked.clear()
+    assert failing(page) == ["nothing"] and page.place["tiny"] in page.asked
+
+
+def test_a_new_version_throws_the_old_one_off_the_shelf(site, contents):
+    page = site()
+    page.evaluate("""async () => (await caches.open('out-of-static')).put(
+        new URL('_static/models/tiny.0123456789ab.bin', location), new Response('old'))""")
+    assert failing(page) == ["nothing"]
+    page.wait_for_function("async () => (await (await caches.open('out-of-static')).keys()).length === 2")
+    kept = page.evaluate("async () => (await (await caches.open('out-of-static')).keys()).map(({ url }) => url)")
+    assert sorted(kept) == sorted(SECURE + place for place in page.place.values())
+
+
+def test_coming_can_be_stopped_and_begun_again(site):
+    page = site(figures=2)
+    names = page.evaluate("""async () => {
+        const [a, b] = figures, one = new AbortController(), two = new AbortController(), name = (error) => error.name, open = () => 'opened';
+        const first = a.m.openModel(a.model, 'tiny', { signal: one.signal }).then(open, name);
+        const second = b.m.openModel(b.model, 'tiny', { signal: two.signal }).then(open, name);
+        one.abort();
+        const names = [await first, await second, a.m.OPENED.size];          // the other figure still gets its model
+        const third = a.m.openModel(a.model, 'tiny', { signal: one.signal }).then(open, name);
+        a.m.OPENED.clear();
+        const last = new AbortController(), fourth = a.m.openModel(a.model, 'tiny', { signal: last.signal }).then(open, name);
+        last.abort();
+        return [...names, await third, await fourth, a.m.OPENED.size]; }""")
+    assert names == ["AbortError", "opened", 1, "AbortError", "AbortError", 0]
+    assert failing(page) == ["nothing"]
+
+
+def test_stop_asks_nothing_more(site):
+    page = site()
+    found = page.evaluate(f"""async () => {{ {OPEN}
+        const opened = await m.openModel(model, 'tiny'), stop = new AbortController();
+        let asked = 0, states = 0;
+        const ask = (...question) => {{ if (++asked === 5) stop.abort(); return opened.ask(...question); }};
+        const ended = await (async () => {{ for await (const state of m.walk(ask, opened.file, {{ said: 'a cat', steps: 20, signal: stop.signal }})) states += 1; }})().then(() => 'ran on', (e) => e.name);
+        await new Promise((done) => setTimeout(done, 200));
+        return [ended, states, asked]; }}""")
+    assert found == ["AbortError", 2, 6]                     # two questions a step: the third pair was on its way
+
+
+def test_without_simd_and_without_a_kernel_it_says_so(site):
+    page = site()
+    codes = page.evaluate(f"""async () => {{ {OPEN}
+        const code = (given) => m.openModel(given, 'tiny').then(() => 'nothing', (error) => error.code), validate = WebAssembly.validate;
+        const codes = [await code({{ get: () => undefined }}), await code({{ get: (name) => (name === 'models' ? model.get(name) : undefined) }})];
+        WebAssembly.validate = () => false;
+        codes.push(await code(model));
+        WebAssembly.validate = validate;
+        codes.push(await code({{ get: (name) => (name === '_static' ? 'file:///book/' : model.get(name)) }}));
+        return codes; }}""")
+    assert codes == ["kernel", "kernel", "browser", "file"]
