@@ -161,6 +161,19 @@ def page_context(app, pagename, templatename, context, doctree):
         context["body"] = context["body"].replace("<h1>", f'<p class="kicker">{part}</p>\n<h1>', 1)
 
 
+# A page that lies on the disk may not load modules, so mount.js cannot say why its figures stand still; this line can.
+FROM_A_FILE = """<script>
+if (location.protocol === 'file:') for (const figure of document.querySelectorAll('[data-figure]')) figure.insertAdjacentHTML('beforeend',
+  '<p class="live-from-file" role="note">This page was opened from a file, and from there a browser loads no live figures. Any web server brings them to life, for example <code>make book</code>.</p>');
+</script>"""
+
+
+def say_why_figures_stand_still(app, pagename, templatename, context, doctree):
+    """Under each figure of a page that was opened from the disk."""
+    if "data-figure=" in context.get("body", ""):
+        context["body"] += FROM_A_FILE
+
+
 def refuse_other_hosts(pagename: str, scripts):
     """Raises ExtensionError for a script from elsewhere, such as the widget runtime that myst-nb adds where a widget is shown."""
     foreign = [script.filename for script in scripts if re.match(r"(https?:)?//", script.filename or "")]
@@ -226,6 +239,7 @@ def setup(app):
     app.connect("doctree-read", hide_markers)
     app.connect("doctree-read", check_alt_texts)
     app.connect("html-page-context", page_context, priority=900)
+    app.connect("html-page-context", say_why_figures_stand_still, priority=900)
     app.connect("build-finished", repair_pages)
     app.connect("build-finished", lay_models, priority=900)
     app.add_builder(BookBuilder, override=True)

@@ -3,16 +3,24 @@
 The pages here are made of three files and answered by the test itself: `mount.js`, a figure that does nothing, and the model.
 """
 
+import hashlib
 import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from sphinx.errors import ExtensionError
 
 import diffusion_lib as dl
 from conftest import ROOT
 from diffusion_lib import engine
 from diffusion_lib.figures import _models
 from test_engine_workers import SHARED, tiny_reader
+
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import booktools  # noqa: E402
 
 SECURE, PLAIN = "https://book.test/deep/", "http://book.test/deep/"   # a browser has no shelf for pages of plain http
 FIGURE = """
@@ -102,6 +110,40 @@ def test_a_model_comes_with_progress_and_draws_pythons_picture(site, reader, con
     page.asked.clear()
     page.evaluate(f"async () => {{ {OPEN} (await m.openModel(model, 'tiny')).close(); }}")
     assert bool(asked_models(page)) == (address == PLAIN)
+
+
+def test_from_a_file_the_page_says_why_not(browser, tmp_path):
+    """The build's own line, in a page that lies on the disk."""
+    context = {"body": '<div data-figure="probe"><div class="live">A still picture</div></div>'}
+    booktools.say_why_figures_stand_still(None, "page", "page.html", context, None)
+    (tmp_path / "page.html").write_text(f"<!doctype html><title>Page</title>{context['body']}", encoding="utf-8")
+    page = browser.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    assert page.locator("[data-figure]").inner_text().split("\n")[0] == "A still picture"
+    assert "opened from a file" in page.locator("[data-figure] p").inner_text()
+    page.route("https://book.test/", lambda route: route.fulfill(path=tmp_path / "page.html"))
+    page.goto("https://book.test/")
+    assert page.locator("[data-figure] p").count() == 0
+    page.close()
+    without = {"body": "<p>No figure.</p>"}
+    booktools.say_why_figures_stand_still(None, "page", "page.html", without, None)
+    assert without == {"body": "<p>No figure.</p>"}
+
+
+def test_the_build_lays_only_what_pages_ask_for(tmp_path, contents, monkeypatch):
+    monkeypatch.setattr(_models, "content_of", contents.__getitem__)
+    about = _models.models_for(("tiny",), published=True)
+    folder, app = tmp_path / "_static" / "models", SimpleNamespace(outdir=tmp_path, builder=SimpleNamespace(format="html"))
+    folder.mkdir(parents=True)
+    (folder / "old.0123456789ab.bin").write_bytes(b"of an earlier build")
+    (tmp_path / "page.html").write_text(f'<script type="application/json">{json.dumps({"models": about})}</script>', encoding="utf-8")
+    (tmp_path / "plain.html").write_text("<p>No figure.</p>", encoding="utf-8")
+    booktools.lay_models(app, None)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == {Path(a["file"]).name: contents[name] for name, a in about.items()}
+    assert all(hashlib.sha256(file.read_bytes()).hexdigest()[:12] in file.name for file in folder.iterdir())
+    (tmp_path / "page.html").write_text('{"file": "models/tiny.0123456789ab.bin"}', encoding="utf-8")
+    with pytest.raises(ExtensionError, match="tiny.0123456789ab.bin"):
+        booktools.lay_models(app, None)
 
 
 def test_what_a_kernel_sends_needs_no_server(site):
