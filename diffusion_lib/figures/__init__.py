@@ -5,6 +5,7 @@
 """
 
 from ._walks import Walk, record_ancestral, record_guesses, record_walks
+from .dream_machine import dream_machine
 from .flow_of_time import cat_photo, flow_of_time
 from .from_static import from_static
 from .guidance_dial import guidance_dial

@@ -1,0 +1,415 @@
+// The dream machine: a network draws what the reader asks for, here, and a second one says what it sees coming. The walk can
+// be walked back; or the static is a card that clears where it is rubbed, and nowhere else.
+
+// ---- Maths -----------------------------------------------------------------------------------------------------------
+
+const SIDE = 32, AREA = SIDE * SIDE, NETWORK = 'pets32-text';
+const RUBBED_IN = 12;                                        // steps at most, so that the brush does not wait
+const BRUSH = 3.2;                                           // pixels from its middle to its rim
+const NAMED_UNKNOWN = 8;                                     // words, one by one
+const NARRATED = ['animal', 'hat', 'accessory'];
+
+// Pixel by pixel x where the mask says so, else y.
+const where = (mask, x, y) => x.map((value, i) => (mask[i % AREA] ? value : y[i]));
+const likeliest = (shares) => shares.indexOf(Math.max(...shares));
+const cut = (x) => x.map((value) => Math.min(1, Math.max(-1, value)));
+
+// Marks what the brush touches on its way from one place to another; places are in pixels.
+function stroke(mask, from, to) {
+  const steps = Math.ceil(Math.hypot(to[0] - from[0], to[1] - from[1])) || 1;
+  for (let k = 0; k <= steps; k++) {
+    const [u, v] = [0, 1].map((i) => from[i] + (k / steps) * (to[i] - from[i]));
+    for (let i = 0; i < AREA; i++) if (Math.hypot((i % SIDE) + 0.5 - u, Math.floor(i / SIDE) + 0.5 - v) < BRUSH) mask[i] = 1;
+  }
+}
+
+// A card of static: eps is the static, known the picture where `clear` says that it is clear, rubbed what waits for the network.
+const newCard = (seed) => ({ eps: staticOf(seed, 3 * AREA), known: new Float32Array(3 * AREA), clear: new Uint8Array(AREA), rubbed: new Uint8Array(AREA), covers: 0 });
+
+// A walk for what has been rubbed. The network sees the whole card, draws all that is not clear, and only what was rubbed is
+// kept. What is clear is held: there the picture it believes in is the known one, and so its state is alpha known + sigma eps
+// (Lugmayr et al. 2022, eq. 8, with the walk's own noise). now: what was rubbed. Yields as `walk`.
+async function* redraw(card, now, ask, file, options) {
+  for await (const here of walk(ask, file, { ...options, x: scaled(card.eps, stopsOf(file, options.steps)[0].sigma) })) {
+    if (here.x0) here.x0 = where(card.clear, card.known, here.x0);
+    yield here;
+    if (!here.x0) {
+      card.known = where(now, cut(here.x), card.known);
+      card.clear = card.clear.map((clear, i) => clear || now[i]);
+    }
+  }
+}
+
+// The distance of realism.most_alike, of pictures at half size.
+const distanceOf = (a, b) => Math.sqrt(a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0) / a.length);
+
+// How many letters two words share, longest run first, and the known words most like one: difflib.get_close_matches.
+function shared(a, b) {
+  let [most, i, j] = [0, 0, 0];
+  a.forEach((_, k) => b.forEach((_, l) => {
+    let run = 0;
+    while (k + run < a.length && a[k + run] === b[l + run]) run++;
+    if (run > most) [most, i, j] = [run, k, l];
+  }));
+  return most && most + shared(a.slice(0, i), b.slice(0, j)) + shared(a.slice(i + most), b.slice(j + most));
+}
+
+const nearWords = (word, words) => words.map((known) => [(2 * shared([...known], [...word])) / ([...known].length + [...word].length), known])
+  .filter(([ratio]) => ratio >= 0.6).sort((a, b) => b[0] - a[0] || (a[1] < b[1] ? 1 : -1)).slice(0, 3).map(([, known]) => known);
+
+// What the network reads in a text, and what was done to its words, a sentence each: Vocabulary.read.
+function heardOf(text, vocabulary, wording) {
+  const { words, repaired, unknown, tooMany } = readWords(text, vocabulary), notices = new Set();
+  const tell = (key, things) => wording[key].replace(/\{(\w+)(!r)?\}/g, (_, name, quoted) => (quoted ? `“${things[name]}”` : things[name]));
+  for (const [word, meant] of repaired) notices.add(tell('repaired', { word, meant }));
+  for (const word of unknown.slice(0, NAMED_UNKNOWN).map((letters) => [...letters].slice(0, 40).join(''))) {
+    const near = nearWords(word, vocabulary.words).join(', ');
+    notices.add(tell(near ? 'unknown_near' : 'unknown', { word, near }));
+  }
+  if (unknown.length > NAMED_UNKNOWN) notices.add(tell('more_unknown', { count: unknown.length - NAMED_UNKNOWN }));
+  if (tooMany) notices.add(tell('too_long', { length: vocabulary.length, count: words.length + tooMany }));
+  return { said: words.length ? text : null, heard: tell(words.length ? 'heard' : 'heard_nothing', { words: words.join(' ') }), notices: [...notices].slice(0, 12) };
+}
+
+// ---- Data ------------------------------------------------------------------------------------------------------------
+
+const TRAITS = ['prompt', 'seed', 'steps', 'guidance', 'scratch', 'small', 'examples', 'names', 'notices', 'recorded', 'archive'];
+const load = (model) => Object.fromEntries(TRAITS.map((name) => [name, model.get(name)]));
+
+const fields = ({ prompt, seed, steps, guidance, scratch }) => ({
+  prompt: { ...written(prompt, 400), write: (text) => text.slice(0, 400) },
+  seed: whole(seed, 0, 2 ** 32 - 1), steps: whole(steps, 1, 50), guidance: among(Array.from({ length: 17 }, (_, i) => i / 2), guidance),
+  mode: among(['watch', 'scratch'], scratch ? 'scratch' : 'watch'), brush: among(['clear', 'cover']),
+  k: whole(-1, -1, 50),                                      // the step that is shown; -1: nothing has been drawn
+  film: kept(() => []), card: kept(() => null),
+});
+
+const recordedFilm = async ({ states, guesses, noise_range, guess_range }) => {
+  const [xs, x0s] = await Promise.all([decodeFilm(states, noise_range), decodeFilm(guesses, guess_range)]);
+  return xs.map((x, k) => ({ k, x, x0: x0s[k] }));
+};
+
+// The archive's pictures, at half size, from their sheet of square tiles.
+async function archivePictures({ sheet, count }) {
+  const { data, width } = await bytesOf(sheet), side = SIDE / 2, columns = width / side;
+  return Array.from({ length: count }, (_, n) => Float32Array.from({ length: 3 * side * side }, (_, i) => {
+    const [x, y] = [(n % columns) * side + (i % side), Math.floor(n / columns) * side + (Math.floor(i / side) % side)];
+    return (2 * data[4 * (y * width + x) + Math.floor(i / side / side)]) / 255 - 1;
+  }));
+}
+
+// ---- Parts -----------------------------------------------------------------------------------------------------------
+
+function numberInput(label, value, [low, high, step], change) {
+  const node = markup`<label class="live-knob"><span>${label}</span><input type="number" inputmode="decimal"></label>`, input = node.lastChild;
+  Object.assign(input, { min: low, max: high, step, value });
+  on(input, 'change', () => { input.value = Math.min(high, Math.max(low, Math.round(input.value / step) * step || 0)); change(Number(input.value)); });
+  return node;
+}
+
+// The card under a finger, a mouse or the keys. rub(from, to): from place to place, in pixels.
+function rubbable(canvas, say, rub) {
+  const ring = markup`<i class="live-brush"></i>`;
+  let at = null, place = [16, 16];
+  const placeOf = ({ clientX, clientY }) => {
+    const { left, top, width } = canvas.getBoundingClientRect();
+    return [((clientX - left) / width) * SIDE, ((clientY - top) / width) * SIDE];
+  };
+  const show = () => set(ring, { style: `left: ${(100 * place[0]) / SIDE}%; top: ${(100 * place[1]) / SIDE}%` });
+  const move = (event) => { const next = placeOf(event); rub(at, next); place = at = next; show(); };
+  on(canvas, 'pointerdown', (event) => { if (event.button) return; canvas.setPointerCapture(event.pointerId); at = placeOf(event); move(event); });
+  on(canvas, 'pointermove', (event) => { if (at) move(event); });
+  for (const type of ['pointerup', 'pointercancel', 'lostpointercapture']) on(canvas, type, () => { at = null; });
+  on(canvas, 'keydown', (event) => {
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], ' ': [0, 0], Enter: [0, 0] }[event.key];
+    if (!way) return;
+    event.preventDefault();
+    const next = place.map((value, i) => Math.min(SIDE, Math.max(0, value + 2 * way[i])));
+    if (event.shiftKey || !(way[0] || way[1])) rub(place, next);
+    place = next;
+    show();
+  });
+  show();
+  set(canvas, { tabindex: 0, role: 'application', 'aria-roledescription': say('card') });
+  return markup`<div class="live-card live-paper">${[canvas, ring]}</div>`;
+}
+
+// Are there training pictures like this one? x: the finished picture, or none yet.
+function existedPart(data, say) {
+  const node = markup`<details><summary>${say('existed')}</summary><div class="live-alike"></div><p class="live-note"></p></details>`;
+  const [, row, told] = node.children;
+  let x, pictures;
+  async function draw() {
+    if (!node.open || !x) return;
+    const { count, of, fresh, median, near } = data.archive, own = halved(cut(x), SIDE);
+    pictures ??= await archivePictures(data.archive);
+    const nearest = pictures.map((picture) => [distanceOf(own, picture), picture]).sort((a, b) => a[0] - b[0]).slice(0, 3);
+    const distance = nearest[0][0], exact = (value) => value.toFixed(3);
+    row.replaceChildren(...[[null, own], ...nearest].map(([away, picture]) => {
+      const caption = away === null ? say('own') : say('alike', { distance: exact(away) }), one = tile(caption);
+      one.draw(picture, caption);
+      return one.node;
+    }));
+    told.textContent = say('existedTold', { count: say.count(count), of: say.count(of), fresh, distance: exact(distance), median: exact(median), verdict: say(distance < near ? 'copy' : 'new') });
+  }
+  on(node, 'toggle', draw);
+  return { node, draw: (next) => { x = next; return draw(); } };
+}
+
+// When was what decided? A strip for each thing that the judge sees at the end: the stronger its colour, the surer the judge
+// was at that step. It runs as the slider above it does.
+function decidedPart(say) {
+  const list = markup`<ul class="live-decided"></ul>`, node = markup`<div>${list}<p class="live-note">${say('decided')}</p></div>`;
+  return { node, draw: (film, k, names) => {
+    const seen = film.filter((frame) => frame.seen), last = seen.at(-1);
+    node.hidden = !last;
+    list.replaceChildren(...Object.entries(last ? names : {}).map(([question, words]) => {
+      const best = likeliest(last.seen[question]), share = (frame) => frame.seen[question][best], here = seen.find((frame) => frame.k === k);
+      const stops = seen.toReversed().map((frame) => `color-mix(in srgb, var(--live-belief) ${(55 * share(frame)).toFixed()}%, var(--live-raised))`);
+      return set(markup`<li><span>${words[best]}</span><span>${here ? percent(share(here)) : ''}</span></li>`, { style: `background: linear-gradient(to right, ${stops}, var(--live-raised) 0)` });
+    }));
+  } };
+}
+
+// The walk in letters, as the terminal prints it.
+function lettersPart(say) {
+  const blocks = markup`<div class="live-typed"></div>`, status = markup`<span class="live-note" role="status"></span>`;
+  let text = '';
+  const copy = quietButton(say('copyLetters'), async () => {
+    await navigator.clipboard?.writeText(text).catch(() => {});
+    status.textContent = say('lettersCopied');
+  });
+  const node = markup`<details><summary>${say('letters')}</summary>${blocks}<p class="live-own">${[copy, status]}</p></details>`;
+  return { node, draw: (film) => {
+    const last = film.length - 1, ks = [...new Set([0, Math.round(last / 5), Math.round((3 * last) / 5), last])];
+    const strips = ks.map((k) => [say('stepHead', { k }).padEnd(SIDE), ...typed(film[k].x, SIDE).split('\n')]);
+    text = strips[0].map((_, line) => strips.map((strip) => strip[line]).join('  ')).join('\n');
+    blocks.replaceChildren(...strips.map((strip) => markup`<pre>${strip.join('\n')}</pre>`));
+    status.textContent = '';
+  } };
+}
+
+// ---- The figure ------------------------------------------------------------------------------------------------------
+
+function build({ model, data, state, say, changed }) {
+  const language = say('code'), small = data.small, speech = announcer();
+  const input = markup`<input type="text" dir="auto" autocomplete="off" autocapitalize="off" spellcheck="false" enterkeyhint="go">`;
+  Object.assign(set(input, { 'aria-label': say('ask'), placeholder: say('ask') }), { value: state.prompt });
+  const go = markup`<button type="submit" class="live-button live-go">${say('draw')}</button>`;
+  const asked = on(markup`<form class="live-ask">${[input, go]}</form>`, 'submit', (event) => { event.preventDefault(); if (running) halt(); else start(); });
+  on(input, 'input', () => { state.prompt = input.value; changed(); });
+  const examples = markup`<div class="live-examples" role="group">${data.examples.map(([lang, text]) =>
+    set(button(text, () => { state.prompt = input.value = text; start(); }), { lang }))}</div>`;
+  const status = markup`<p class="live-note live-status" role="status"></p>`;
+  const tell = (...things) => status.replaceChildren(...things);
+
+  const now = tile(say.rich('state')), guess = tile(say('guess')), sight = markup`<p class="live-sight"></p>`;
+  const card = rubbable(now.canvas, say, rub), clock = markup`<div class="live-clock"></div>`;
+  now.node.prepend(card);
+  const existed = existedPart(data, say), letters = lettersPart(say), decided = decidedPart(say);
+  const knob = (name, range) => numberInput(say(name), state[name], range, (value) => { state[name] = value; changed(); });
+  const seed = knob('seed', [0, 2 ** 32 - 1, 1]);
+  const another = button(say('another'), () => { seed.lastChild.value = state.seed = Math.floor(1e4 * Math.random()); state.card = null; start(); });
+  const mode = choice(say('mode'), ['watch', 'scratch'].map((one) => [one, say(one)]), (next) => { halt(); state.mode = next; arrange(); }, state.mode);
+  const tools = markup`<div class="live-choices">
+    ${choice(say('brush'), ['clear', 'cover'].map((one) => [one, say(one)]), (next) => { state.brush = next; }, state.brush)}
+    ${button(say('card'), () => { halt(); state.card = null; arrange(); })} ${button(say('finished'), takeFinished)}</div>`;
+  const rule = markup`<p class="live-note">${say('rule')}</p>`;
+  const node = markup`<div class="live-body live-dream">${asked} ${small ? [] : examples} ${status}
+    <div class="live-dreaming">${now.node}<div class="live-belief-side">${[guess.node, sight]}</div></div>
+    ${small ? [] : [tools, rule, clock, markup`<div class="live-knobs">${[knob('steps', [1, 50, 1]), knob('guidance', [0, 8, 0.5]), seed, another, mode, badge('model', say)]}</div>`, existed.node, letters.node]}
+    ${speech.node}</div>`;
+
+  let running = null, time = null;
+  clearTimeout(data.leaving);
+
+  // The network and its judge, once anybody asks for them. The judge may be missing: then nobody says what is seen.
+  async function open(signal) {
+    const come = { network: [0, 0], judge: [0, 0] };
+    const progress = (who) => (...far) => {
+      come[who] = far;
+      const [done, all] = [0, 1].map((i) => ((come.network[i] + come.judge[i]) / 1e6).toFixed(1));
+      tell(say(done === all ? 'starting' : 'coming', { done, all }), Object.assign(document.createElement('progress'), { value: done / all || 0 }));
+      set(status.lastChild, { 'aria-label': say('coming', { done, all }) });
+    };
+    data.judge ??= await openJudge(model, { progress: progress('judge'), signal }).catch((error) => { if (error.name === 'AbortError') throw error; return null; });
+    data.network ??= await openModel(model, NETWORK, { progress: progress('network'), signal });
+    return data.network;
+  }
+  function close() {
+    for (const name of ['network', 'judge']) { data[name]?.close(); data[name] = null; }
+  }
+
+  function halt() {
+    running?.abort();
+    running = null;
+    go.textContent = say(state.mode === 'scratch' ? 'rest' : 'draw');
+    node.removeAttribute('aria-busy');
+    unfold();
+  }
+
+  // Does some work with the open network; whatever fails is said, and what was recorded is shown instead.
+  async function work(task) {
+    halt();
+    const stop = running = new AbortController();
+    go.textContent = say('stop');
+    set(node, { 'aria-busy': true });
+    try {
+      const network = await open(stop.signal), { said, heard, notices } = heardOf(state.prompt, network.file.wish, data.notices[language]);
+      tell(heard, ...notices.map((notice) => markup`<span>${notice}</span>`));
+      await task(network, { said, guidance: state.guidance, signal: stop.signal });
+    } catch (error) {
+      if (error.name !== 'AbortError' && error.message !== 'closed') await fail(error);
+    }
+    if (running === stop) halt();
+  }
+
+  async function fail(error) {
+    const { prompt, seed } = data.recorded;
+    tell(markup`<strong>${troubleIn(error, language)}</strong>`, markup`<span>${say('instead', { prompt, seed })}</span>`);
+    state.film = await recordedFilm(data.recorded);
+    state.mode = 'watch';
+    arrange();
+  }
+
+  function start(k = Infinity) {
+    if (state.mode === 'scratch') { state.card ??= newCard(state.seed); state.card.rubbed = state.card.clear.map((clear) => 1 - clear); return clearing(); }
+    return work(async (network, options) => {
+      const film = state.film = [], { steps, seed } = state;
+      clockFor(steps);
+      for await (const here of walk(network.ask, network.file, { ...options, steps, seed })) {
+        if (!node.isConnected) { leave(); return; }
+        const { k, x, x0 = x } = here, frame = { k, x, x0 };
+        film.push(frame);
+        if (!k) unfold();
+        time.go(steps - k);
+        data.judge?.see(cut(x0)).then((seen) => { frame.seen = seen; if (state.k === k && state.film === film) narrate(frame); }, () => {});
+      }
+      finish(Math.min(k, steps));
+    });
+  }
+
+  function finish(k) {
+    const last = state.film.length - 1;
+    if (last < 0) return;
+    clockFor(last);
+    time.go(last - k);
+    existed.draw(state.film[last].x);
+    letters.draw(state.film);
+  }
+
+  // The slider runs as in all figures: static on the right, the picture on the left.
+  function clockFor(last) {
+    if (time?.last === last) return;
+    time?.stop();
+    const show = (t) => { if (state.film.length) showStep(Math.min(last - t, state.film.length - 1), last); };
+    time = { last, ...timeline({ last, say, seconds: 5, show, describe: (t) => say('at', { k: last - t, steps: last }) }) };
+    clock.replaceChildren(time.node, decided.node);
+  }
+
+  function showStep(k, steps) {
+    const { x, x0 } = state.film[k];
+    state.k = k;
+    now.draw(x, say('stateAt', { what: state.prompt.slice(0, 80), k, steps }));
+    guess.draw(x0, say('guessAt', { what: state.prompt.slice(0, 80), k, steps }));
+    fill(now.node, { k, steps });
+    narrate(state.film[k]);
+    changed();
+  }
+
+  function narrate({ seen }) {
+    const names = data.names[language], things = NARRATED.map((question) => {
+      const best = seen ? likeliest(seen[question]) : -1;
+      return best >= 0 && data.judge.questions[question][best] !== 'none' && say('thing', { name: names[question][best], share: percent(seen[question][best]) });
+    }).filter(Boolean).join(', ');
+    sight.textContent = things && say('sees', { things });
+    decided.draw(state.film, state.k, names);
+    if (things) speech.say(sight.textContent);
+  }
+
+  // ---- the card
+
+  function paintCard(drawn = null, now_ = null) {
+    const { eps, known, clear, rubbed } = state.card;
+    let x = where(rubbed, scaled(eps, 0.4), eps);
+    if (drawn) x = where(now_, drawn, x);
+    x = where(clear, known, x);
+    now.draw(x, say('brushHelp'));
+    now.node.lastChild.textContent = say('cardAt', { share: percent(meanOf(Float32Array.from(clear))) });
+    changed();
+  }
+  function rub(from, to) {
+    const one = state.card;
+    if (state.mode !== 'scratch') return;
+    if (state.brush === 'clear') {
+      stroke(one.rubbed, from, to);
+      one.rubbed = one.rubbed.map((rubbed, i) => (one.clear[i] ? 0 : rubbed));
+      if (!running) clearing(); else paintCard();
+      return;
+    }
+    const mask = new Uint8Array(AREA), fresh = staticOf(state.seed + 1 + one.covers++ % 97, 3 * AREA);
+    stroke(mask, from, to);
+    one.eps = where(mask.map((covered, i) => covered && one.clear[i]), fresh, one.eps);
+    one.clear = one.clear.map((clear, i) => (mask[i] ? 0 : clear));
+    paintCard();
+  }
+  const clearing = () => work(async (network, options) => {
+    while (state.card.rubbed.some(Boolean)) {
+      const one = state.card, batch = one.rubbed;
+      one.rubbed = new Uint8Array(AREA);
+      for await (const here of redraw(one, batch, network.ask, network.file, { ...options, steps: Math.min(RUBBED_IN, state.steps) })) {
+        if (!node.isConnected) { leave(); return; }
+        paintCard(here.x, batch);
+        guess.draw(here.x0 ?? here.x, say('guess'));
+        data.judge?.see(cut(here.x0 ?? here.x)).then((seen) => { if (state.card === one) narrate({ seen }); }, () => {});
+      }
+    }
+    paintCard();
+  });
+  function takeFinished() {
+    const last = state.film.at(-1);
+    if (!last) return;
+    halt();
+    state.card = Object.assign(newCard(state.seed), { known: cut(last.x), clear: new Uint8Array(AREA).fill(1) });
+    state.brush = 'cover';
+    for (const radio of tools.querySelectorAll('input')) radio.checked = radio.closest('label').textContent === say('cover');
+    paintCard();
+  }
+
+  // Shows what there is something to show in.
+  function unfold() {
+    const scratching = state.mode === 'scratch', drawn = !scratching && state.film.length > 0, done = drawn && !running;
+    for (const [part, shown] of [[tools, scratching], [rule, scratching], [clock, drawn], [letters.node, done], [existed.node, done && data.archive.count]]) part.hidden = !shown;
+  }
+
+  function arrange() {
+    const scratching = state.mode === 'scratch', drawn = state.film.length;
+    unfold();
+    card.classList.toggle('live-rubbing', scratching);
+    now.canvas.tabIndex = scratching ? 0 : -1;
+    set(now.canvas, { role: scratching ? 'application' : 'img' });
+    sight.textContent = '';
+    if (scratching) {
+      state.card ??= newCard(state.seed);
+      paintCard();
+    } else {
+      now.node.lastChild.replaceChildren(...say.rich('state'));
+      if (drawn) finish(Math.min(state.k < 0 ? Infinity : state.k, drawn - 1));
+      else { now.draw(staticOf(state.seed, 3 * AREA), say('idle')); fill(now.node, { k: 0, steps: state.steps }); }
+    }
+    if (!running) go.textContent = say(scratching ? 'rest' : 'draw');
+  }
+
+  function leave() { halt(); time?.stop(); close(); }
+  const numbers = () => [{ title: say('walkOf', { prompt: state.prompt, seed: state.seed }), head: [say('step'), ...Object.keys(data.names[language])],
+    rows: state.film.map(({ k, seen }) => [k, ...Object.entries(data.names[language]).map(([question, names]) => {
+      const best = seen && likeliest(seen[question]);
+      return seen ? `${names[best]} ${percent(seen[question][best])}` : '–';
+    })]) }];
+
+  arrange();
+  if (state.k >= 0 && !state.film.length) setTimeout(() => start(state.k));
+  return { node, numbers, stop: () => { halt(); time?.stop(); data.leaving = setTimeout(close, 100); } };
+}
+
+export default live({ load, fields, build });
