@@ -95,7 +95,7 @@ def test_real_pictures_of_scenes():
 
 
 def test_most_alike_compares_with_every_picture_of_the_archive():
-    """Against a loop over all pairs; a picture of the archive finds itself, with nothing between."""
+    """Claim 4.10, against a loop over all pairs; a picture of the archive finds itself, with nothing between."""
     archive, x = dl.PartyPets(32).batch(range(40))[0], dl.PartyPets(32, "validation").batch(range(3))[0]
     x = torch.cat([x, archive[7:8]])
     found = most_alike(x, archive, k=5)

@@ -24,8 +24,8 @@ def static_left(answer, done: int) -> str:
         left / 100: "This is the right share. The exercise asks for per cent: times 100.",
         100 - left: "This is how much is gone. The exercise asks what is left.",
         STEPS - done: "This is the number of steps that are to go. Each of them stands for a fiftieth of the static, which is 2 per cent.",
-        100 * (1 - 1 / STEPS) ** done: "You took away a fiftieth of what was left each time. With k steps to go it is a k-th: the share that is taken "
-                                       "grows, because there is less and less to take it from.",
+        100 * (1 - 1 / STEPS) ** done: "You took away a fiftieth of what was left each time. With k steps to go it is a k-th: the share "
+                                       "that is taken grows, because there is less and less to take it from.",
         left - 100 / STEPS: "One step too many: DONE steps have been taken, not one more.",
         left + 100 / STEPS: "One step too few: DONE steps have been taken, the last of them as well.",
     }
@@ -49,11 +49,14 @@ def small_step(answer) -> str:
         return torch.stack([as_numbers(function(sheet, guess, to_go), sheet) for to_go in (50, 7, 2, 1)])
 
     same(at(lambda *a: call(answer, *a)), at(lambda s, g, k: s + (g - s) / k), {
-        "This jumps all of the way to the guess in every step: of the many cats that are possible you get the average.": at(lambda s, g, k: g),
+        "This jumps all of the way to the guess in every step: of the many cats that are possible you get the average.":
+            at(lambda s, g, k: g),
         "The sheet moves away from the guess. The way to go is guess - sheet.": at(lambda s, g, k: s - (g - s) / k),
         "A share of the guess is added, but the sheet keeps all its static: the way to go is guess - sheet.": at(lambda s, g, k: s + g / k),
-        "Every step is a fiftieth of the way, so the walk never arrives. With to_go steps to go, take one to_go-th.": at(lambda s, g, k: s + (g - s) / STEPS),
-        "The shares have changed places: with 50 steps to go the guess counts a fiftieth, and the sheet all the rest.": at(lambda s, g, k: g + (s - g) / k),
+        "Every step is a fiftieth of the way, so the walk never arrives. With to_go steps to go, take one to_go-th.":
+            at(lambda s, g, k: s + (g - s) / STEPS),
+        "The shares have changed places: with 50 steps to go the guess counts a fiftieth, and the sheet all the rest.":
+            at(lambda s, g, k: g + (s - g) / k),
         "The static becomes quieter, but the guess is missing: nothing would ever appear.": at(lambda s, g, k: s - s / k),
         "This is half of the way, whatever to_go says.": at(lambda s, g, k: (s + g) / 2),
         "This is the way from the sheet to the new sheet. Add it to the sheet.": at(lambda s, g, k: (g - s) / k),
@@ -102,7 +105,8 @@ def said_aloud(answer, sure: float) -> str:
             raise Wrong(f"The check needs a word, but it got {type(given).__name__}: {given!r}"[:120] + ".")
         said.append((shares, wanted, given))
     if all(wanted == given for _, wanted, given in said):
-        return f"It names what it sees from {100 * sure:g} % on, and otherwise says so. A narrator that always names something is only guessing aloud."
+        return (f"It names what it sees from {100 * sure:g} % on, and otherwise says so. A narrator that always names something is only "
+                "guessing aloud.")
     if all(given == "nothing yet" for *_, given in said):
         raise Wrong("It says \"nothing yet\" to everything. The shares lie between 0 and 1, and SURE is in per cent.")
     if all(given == NAMES[shares.index(max(shares))] for shares, _, given in said):
