@@ -33,17 +33,29 @@ WORDS = Path(__file__).parent / "words"
 
 
 def module_source(stem: str) -> str:
-    """The JavaScript of the figure `stem`: what all figures share, the engine where it opens a model, its own part, and the
-    table of its words."""
+    """The JavaScript of the figure `stem`: of what all figures share the part that it uses, the engine where it opens a model,
+    its own part, and the table of its words."""
     shared, own = ((JS / f"{name}.js").read_text(encoding="utf-8") for name in ("_shared", stem))
+    own = lean((engine.module_source() if engine.is_asked_for(own) else "") + "\n" + own)
     table = json.dumps(words_of(stem), ensure_ascii=False, separators=(",", ":"))
-    words = f"\nconst WORDS = {table};\n" if (WORDS / f"{stem}.json").is_file() else ""          # TEMPORARY, until all figures have moved
-    return lean("\n".join([shared, *([engine.module_source()] if engine.is_asked_for(own) else []), own])) + words
+    words = f"const WORDS = {table};\n" if (WORDS / f"{stem}.json").is_file() else ""            # TEMPORARY, until all figures have moved
+    return used_of(shared, own) + own + words
 
 
 def lean(javascript: str) -> str:
     """Without indentation and comments, which are for those who read the source: lines that begin with // and tails behind two blanks."""
     return re.sub(r"^\s*//.*\n|^[ \t]+|  +// .*$|^\n", "", javascript, flags=re.MULTILINE)
+
+
+def used_of(shared: str, own: str) -> str:
+    """Of `shared`, those functions and constants that `own` names, and those that these name in turn; without comments."""
+    parts = re.split(r"^(?=(?:async )?(?:function|const|export) )", re.sub(r"^//.*\n", "", shared, flags=re.MULTILINE), flags=re.MULTILINE)
+    named = {found[1]: lean(part) for part in parts if (found := re.match(r"(?:async )?(?:function|const) (\w+)", part))}
+    kept, asked = set(), own
+    while new := {name for name in named.keys() - kept if re.search(rf"\b{name}\b", asked)}:
+        kept |= new
+        asked = "".join(named[name] for name in new)
+    return "".join(part for name, part in named.items() if name in kept)
 
 
 def words_of(stem: str) -> dict[str, dict[str, str]]:

@@ -23,8 +23,9 @@ TIMES = (0, 1, 50, 300, 999, 1000)
 def shared(open_page):
     """The numbers of the shared module, as the page computes them."""
     page = open_page("search.html")
-    return lambda expression, argument=None: page.evaluate(
-        f"async argument => {{ const m = await import(new URL('_static/figures/flow_of_time.js', location)); return {expression}; }}", argument)
+    source = (ROOT / "diffusion_lib" / "figures" / "js" / "_shared.js").read_text(encoding="utf-8")
+    page.evaluate("async source => { window.shared = await import(URL.createObjectURL(new Blob([source], { type: 'text/javascript' }))); }", source)
+    return lambda expression, argument=None: page.evaluate(f"argument => {{ const m = window.shared; return {expression}; }}", argument)
 
 
 def test_javascript_draws_the_golden_numbers(shared):

@@ -274,9 +274,9 @@ function clockwork({ last, seconds, go, started, stopped }) {
 
 // Time's own controls: a slider from 0 to `last`, one step back or on, and both ways by themselves.
 // show(t) draws; describe(t) says it in words; `say` has back, forth, stepBack, stepForth, slider, and minus and plus.
-function timeline({ last, say, words, describe, show, marks = '', seconds = 8 }) {
+function timeline({ last, say, words, describe, show, marks = '', seconds = 8, at = 0 }) {
   words ??= Object.fromEntries(['back', 'forth', 'stepBack', 'stepForth', 'slider', 'minus', 'plus'].map((key) => [key, say(key)]));
-  let t = 0;
+  let t = Math.min(at, last);
   const node = markup`<div class="live-time">
     <div class="live-time-track"><input type="range" min="0" step="1" value="0">${marks}</div>
     <div class="live-time-keys">
@@ -361,7 +361,7 @@ function question({ state, say, options, tell, ask = say('question') }) {
 
 // A figure's module: export default live({ load, fields, build }).
 //   load(model) -> data, once.   fields(data) -> the parts of its state, by name.
-//   build({ model, data, state, say, changed }) -> { node, numbers, stop, begin }, anew for each language, Reset or link.
+//   build({ model, data, state, say, language, changed }) -> { node, numbers, stop, begin }, anew for each language, Reset or link.
 // node: <div class="live-body">. numbers(): tables of what is drawn now, [{ title, head, rows }]. stop(): it goes. begin(): it
 // has come, and no link has brought the reader. changed(): to be called when it has drawn.
 function live({ load = () => ({}), fields = () => ({}), build }) {
@@ -376,7 +376,7 @@ function live({ load = () => ({}), fields = () => ({}), build }) {
       const say = speaker(language), before = shown;
       before?.stop?.();
       [state, el.lang] = [next, language];
-      shown = build({ model, data, state, say, changed });
+      shown = build({ model, data, state, say, language, changed });
       if (before) before.node.replaceWith(shown.node);
       else el.append(shown.node, foot.node);
       foot.speak(say, language);

@@ -1,16 +1,6 @@
 // Noise schedules: three well-known curves and one that the reader draws. The picture strip, the two knobs, the log-SNR and
 // the beta of each step follow, and a list says what the curve does wrong. Everything here is computed from formulas.
 
-const WORDS = {
-  back: '◂ Back', forth: 'Into static ▸', stepBack: 'one step back', stepForth: 'one step on', slider: 'step of the way down',
-  schedule: 'the schedule', kinds: [['linear', 'Linear β'], ['cosine', 'Cosine'], ['flow', 'Flow'], ['own', 'Your own']],
-  picture: 'the picture', pictures: [['photo', 'A cat'], ['pet', 'A pet']], photo: 'the photo of a cat',
-  names: { linear: 'linear β', cosine: 'cosine', flow: 'rectified flow', own: 'your own' }, steps: 'number of steps T',
-  question: 'All three schedules begin with the picture and end in static. Half way, at t = 0.5, in which one is least of the picture left?',
-  skip: 'Skip', straight: 'Straight line', handle: 'picture knob α at t =',
-  draw: 'Drag the points, or use the arrow keys. The curve can only fall: a point takes its neighbours along.',
-};
-
 // ---- Maths -----------------------------------------------------------------------------------------------------------
 
 const GRID = 1000;                                           // curves are known at t = g / 1000; each T divides 1000
@@ -92,66 +82,43 @@ function judged(curve, steps) {
 
 // ---- Parts -----------------------------------------------------------------------------------------------------------
 
-
-// A question before the answer. It can be skipped.
-function guessPart() {
-  const half = (kind) => percent(curveOf(KNOBS[kind]).bar[GRID / 2], 1);
-  const answer = (kind) => () => node.replaceChildren(markup`<p aria-live="polite">${kind ? `You said: ${WORDS.names[kind]}. ` : ''}
-    Of the variance at t = 0.5 the picture still has ${half('linear')} with linear β, ${half('cosine')} with the cosine and
-    ${half('flow')} with rectified flow. The same t is not the same amount of noise.</p>`);
-  const node = markup`<div class="live-bet"><p>${WORDS.question}</p><span class="live-answers">
-    ${['linear', 'cosine', 'flow'].map((kind) => button(WORDS.names[kind], answer(kind)))} ${quietButton(WORDS.skip, answer(''))}</span></div>`;
-  return node;
+// What is left of the picture half way, with each of the three.
+function halfPart(state, say) {
+  const half = (kind) => percent(curveOf(KNOBS[kind]).bar[GRID / 2], 1), kinds = Object.keys(KNOBS);
+  return question({ state, say, options: kinds.map((kind) => say(kind)), tell: () => say('told', Object.fromEntries(kinds.map((kind) => [kind, half(kind)]))) });
 }
 
 const WIDE = 280, TALL = 112;
-const overTime = (values, y) => `M${Array.from(values, (v, g) => `${((g / (values.length - 1)) * WIDE).toFixed(1)},${y(v).toFixed(2)}`).join('L')}`;
-
-// The frame of a chart over t: ticks [value, text] on the left, and what is drawn inside.
-function chartPart(ticks, y, label, ...caption) {
-  const node = markup`<figure><svg viewBox="-34 -8 324 150" class="live-chart"><title></title><path class="live-grid"/><g class="live-ticks-left"></g>
-    <text x="0" y="126">0</text><text x="140" y="126">0.5</text><text x="280" y="126">1</text><text x="140" y="139">time t</text>
-    <g class="live-plot"></g><path class="live-cursor"/></svg><figcaption>${caption}</figcaption></figure>`;
-  const svg = node.querySelector('svg'), plot = node.querySelector('.live-plot');
-  node.querySelector('title').textContent = label;
-  set(node.querySelector('.live-grid'), { d: ticks.map(([v]) => `M0 ${y(v)}H${WIDE}`).join('') });
-  node.querySelector('.live-ticks-left').append(...ticks.map(([v, text]) => {
-    const tick = set(svgElement('text'), { x: -6, y: y(v) + 3 });
-    tick.textContent = text;
-    return tick;
-  }));
-  const path = (kind) => plot.appendChild(set(svgElement('path'), { class: `live-line ${kind}` }));
-  return { node, svg, plot, path, point: (t) => set(node.querySelector('.live-cursor'), { d: `M${t * WIDE} 0V${TALL}` }) };
-}
-
+const overTime = (values, y) => lineOf(Array.from(values, (v, g) => [(g / (values.length - 1)) * WIDE, y(v)]));
 const dotsOf = (points) => points.map(([t, height]) => `M${(t * WIDE).toFixed(1)},${height.toFixed(2)}h0`).join('');
+// A chart over t; ticks: [value, text].
+const timeChart = (label, ticks, y, caption, say) => chart({ label, tall: TALL, left: ticks.map(([v, text]) => [y(v), text]), below: [0, 0.5, 1].map((t) => [t * WIDE, t]), axis: say('axis'), caption });
 
 // The two knobs, with a dot for each step where there are few, and handles on the reader's own curve.
-function knobsPart(move) {
-  const y = (v) => (1 - v) * TALL;
-  const note = markup`<span hidden>${WORDS.draw} α at t = 0, 0.2 … 1: <output data-number="points"></output></span>`;
-  const chart = chartPart([[0, '0'], [0.5, '0.5'], [1, '1']], y, 'the two knobs against time',
-    markup`<span><b class="live-signal">α picture</b>, <b class="live-noise">σ static</b> against t. Dots: the steps. </span>`, note);
-  const [alpha, sigma] = [chart.path('live-line-signal'), chart.path('live-line-noise')];
-  const dots = [chart.path('live-line-signal live-dots'), chart.path('live-line-noise live-dots')];
-  const handles = Array.from({ length: 6 }, (_, k) => handlePart(k, y, chart.svg, move));
-  chart.plot.append(...handles.map((handle) => handle.node));
+function knobsPart(move, say) {
+  const y = (v) => (1 - v) * TALL, note = markup`<span hidden>${say.rich('draw')}</span>`;
+  const drawn = timeChart(say('knobsChart'), [[0, '0'], [0.5, '0.5'], [1, '1']], y, [...say.rich('knobs'), note], say);
+  const kinds = ['live-line-signal', 'live-line-noise'], lines = kinds.map(drawn.path), dots = kinds.map((kind) => drawn.path(`${kind} live-dots`));
+  const handles = Array.from({ length: 6 }, (_, k) => handlePart(k, y, drawn.svg, move, say));
+  set(drawn.svg, { role: 'group' });
+  drawn.plot.append(...handles.map((handle) => handle.node));
   const draw = (curve, steps, points) => {
-    set(alpha, { d: overTime(curve.alpha, y) });
-    set(sigma, { d: overTime(curve.sigma, y) });
     const few = steps <= 50 ? Array.from({ length: steps + 1 }, (_, i) => i / steps) : [];
-    [curve.alpha, curve.sigma].forEach((knob, which) => set(dots[which], { d: dotsOf(few.map((t) => [t, y(knob[Math.round(GRID * t)])])) }));
+    [curve.alpha, curve.sigma].forEach((knob, which) => {
+      set(lines[which], { d: overTime(knob, y) });
+      set(dots[which], { d: dotsOf(few.map((t) => [t, y(knob[Math.round(GRID * t)])])) });
+    });
     handles.forEach((handle, k) => handle.draw(points?.[k]));
     note.hidden = !points;
     if (points) fill(note, { points: points.map((p) => p.toFixed(2)).join(', ') });
   };
-  return { ...chart, draw };
+  return { ...drawn, draw };
 }
 
-function handlePart(k, y, svg, move) {
-  const node = set(svgElement('g'), { class: 'live-handle', tabindex: 0, role: 'slider', 'aria-label': `${WORDS.handle} ${k / 5}`,
+function handlePart(k, y, svg, move, say) {
+  const node = svgElement('g', { class: 'live-handle', tabindex: 0, role: 'slider', 'aria-label': say('handle', { t: k / 5 }),
     'aria-valuemin': 0, 'aria-valuemax': 1, 'aria-orientation': 'vertical' });
-  node.append(set(svgElement('circle'), { r: 13, class: 'live-reach' }), set(svgElement('circle'), { r: 5 }));
+  node.append(svgElement('circle', { r: 13, class: 'live-reach' }), svgElement('circle', { r: 5 }));
   let height = 0;
   const keys = { ArrowUp: 0.01, ArrowRight: 0.01, ArrowDown: -0.01, ArrowLeft: -0.01, PageUp: 0.1, PageDown: -0.1, Home: -1, End: 1 };
   on(node, 'keydown', (event) => {
@@ -174,159 +141,176 @@ function handlePart(k, y, svg, move) {
 }
 
 // log-SNR, the other schedules faintly behind it.
-function snrPart() {
+function snrPart(say) {
   const y = (v) => ((12 - Math.min(12, Math.max(-12, v))) / 24) * TALL;
-  const chart = chartPart([[-10, '−10'], [-5, '−5'], [0, '0'], [5, '5'], [10, '10']], y, 'log-SNR against time',
-    markup`<span><b>log-SNR</b> = 2 log(α/σ), in nats, against t; the other schedules faintly. At 0 there is as much static as picture.</span>`);
-  const faint = Object.values(KNOBS).map((knobs) => set(chart.path('live-faint'), { d: overTime(curveOf(knobs).logSnr, y) }));
-  const line = chart.path('live-line-plain');
-  return { ...chart, draw: (curve) => set(line, { d: overTime(curve.logSnr, y) }), faint };
+  const drawn = timeChart(say('snrChart'), [-10, -5, 0, 5, 10].map((v) => [v, minus(v)]), y, say.rich('snrCaption'), say);
+  for (const knobs of Object.values(KNOBS)) set(drawn.path('live-faint'), { d: overTime(curveOf(knobs).logSnr, y) });
+  const line = drawn.path('live-line-plain');
+  return { ...drawn, draw: (curve) => set(line, { d: overTime(curve.logSnr, y) }) };
 }
 
 // The beta of every step, on a logarithmic axis.
-function betaPart() {
+function betaPart(say) {
   const y = (v) => (Math.min(6, -Math.log10(Math.max(v, 1e-6))) / 6) * TALL;
-  const chart = chartPart([[1, '1'], [0.01, '0.01'], [1e-4, '10⁻⁴'], [1e-6, '10⁻⁶']], y, 'the beta of each step against time',
-    markup`<span><b>β</b> of each of the <output data-number="steps"></output> steps: the share of what is left of the picture (of its variance) that the step replaces.</span>`);
-  const line = chart.path('live-line-plain'), dots = chart.path('live-line-plain live-dots');
+  const drawn = timeChart(say('betaChart'), [[1, '1'], [0.01, '0.01'], [1e-4, '10⁻⁴'], [1e-6, '10⁻⁶']], y, say.rich('betaCaption'), say);
+  const line = drawn.path('live-line-plain'), dots = drawn.path('live-line-plain live-dots');
   const draw = (curve, steps) => {
-    const betas = betasOf(curve, steps), points = betas.map((beta, i) => [(i + 1) / steps, y(beta)]);
-    set(line, { d: steps > 50 ? `M${points.map(([t, h]) => `${(t * WIDE).toFixed(1)},${h.toFixed(2)}`).join('L')}` : '' });
-    set(dots, { d: steps > 50 ? '' : dotsOf(points) });
-    fill(chart.node, { steps: steps.toLocaleString('en') });
+    const points = betasOf(curve, steps).map((beta, i) => [(i + 1) / steps, y(beta)]), many = steps > 50;
+    set(line, { d: many ? lineOf(points.map(([t, h]) => [t * WIDE, h])) : '' });
+    set(dots, { d: many ? '' : dotsOf(points) });
+    fill(drawn.node, { T: say.count(steps) });
   };
-  return { ...chart, draw };
+  return { ...drawn, draw };
 }
 
 // Eleven pictures from t = 0 to 1.
-function stripPart() {
-  const tiles = Array.from({ length: 11 }, (_, k) => tile(markup`<span>${(k / 10).toFixed(1)}</span>`));
-  const node = set(markup`<div class="live-strip">${tiles.map((t) => t.node)}</div>`, { role: 'group', 'aria-label': 'the picture from t = 0 to t = 1' });
-  return { node, draw: ({ x0, eps, name }, curve) => tiles.forEach((t, k) => {
+function stripPart(say) {
+  const tiles = Array.from({ length: 11 }, (_, k) => tile((k / 10).toFixed(1)));
+  const node = set(markup`<div class="live-strip">${tiles.map((t) => t.node)}</div>`, { role: 'group', 'aria-label': say('strip') });
+  return { node, draw: ({ x0, eps }, name, curve) => tiles.forEach((t, k) => {
     const g = (GRID * k) / 10;
-    t.draw(blend(x0, eps, curve.alpha[g], curve.sigma[g]), `${name} with static, t = ${k / 10}`);
+    t.draw(blend(x0, eps, curve.alpha[g], curve.sigma[g]), say('mixed', { name, t: k / 10 }));
   }) };
 }
 
 // What the curve does well and what it does wrong, in words.
-function verdictPart() {
+function verdictPart(say) {
   const node = markup`<ul class="live-verdicts"></ul>`;
   const draw = (curve, steps) => {
-    const { noiseAtStart, tells, left, wasted, idle, largest } = judged(curve, steps);
+    const { noiseAtStart, tells, left, wasted, idle, largest } = judged(curve, steps), clean = noiseAtStart < 0.005, gone = tells < 0.505;
     const lines = [
-      [noiseAtStart < 0.005, 'Start', noiseAtStart < 0.005 ? 'at t = 0 there is the picture and nothing else.'
-        : `at t = 0 there is static already (σ = ${noiseAtStart.toFixed(2)}). A walk back would end in a grainy picture.`],
-      [tells < 0.505, 'End', tells < 0.505 ? 'at t = 1 nothing of the picture is left.'
-        : `at t = 1 something of the picture is left (α/σ = ${left.toFixed(4)}): enough to tell an all-white picture of this size from an all-black one in ${percent(tells)} of cases. Pure static allows ${percent(0.5)}.`],
-      [wasted < 0.15, 'Waste', `${percent(wasted)} of the steps begin with less than ${percent(DROWNED)} of the picture left: static turns into other static.`],
-      [idle === 0 && largest <= 0.5, 'Steps', idle ? `${idle} of ${steps.toLocaleString('en')} steps change nothing at all.`
-        : largest > 0.5 ? `one step replaces ${percent(largest)} of what is left of the picture. That is no little step any more: use a larger T or a gentler curve.`
-          : `the largest replaces ${percent(largest, 1)} of what is left of the picture.`],
+      [clean, 'start', clean ? say('startGood') : say('startBad', { sigma: noiseAtStart.toFixed(2) })],
+      [gone, 'end', gone ? say('endGood') : say('endBad', { left: left.toFixed(4), tells: percent(tells), half: percent(0.5) })],
+      [wasted < 0.15, 'waste', say('wasted', { wasted: percent(wasted), drowned: percent(DROWNED) })],
+      [idle === 0 && largest <= 0.5, 'stepsName', idle ? say('idle', { idle, steps: say.count(steps) })
+        : largest > 0.5 ? say('large', { largest: percent(largest) }) : say('small', { largest: percent(largest, 1) })],
     ];
     node.replaceChildren(...lines.map(([good, about, text]) => {
-      const line = markup`<li><span class="live-mark-sign">${good ? '✓' : '✗'}</span><span><b>${about}:</b> ${text}</span></li>`;
+      const line = markup`<li><span class="live-mark-sign">${good ? '✓' : '✗'}</span><span><b>${say(about)}:</b> ${text}</span></li>`;
       line.classList.add(good ? 'live-good' : 'live-bad');
       return line;
     }));
-    return lines.filter(([good]) => !good).length;
   };
   return { node, draw };
 }
 
-function momentPart() {
-  const mixture = tile('what you see, ', symbol('x', 't')), signal = tile(symbol('α', 't', 'signal'), ' · picture');
-  const noise = tile(symbol('σ', 't', 'noise'), ' · static');
-  const numbers = markup`<div class="live-numbers"><dl><dt class="live-signal">picture</dt>
-    <dd>${symbol('α', 't')} <output data-number="alpha"></output></dd><dd>share <output data-number="bar"></output></dd>
-    <dt class="live-noise">static</dt>
-    <dd>${symbol('σ', 't')} <output data-number="sigma"></output></dd><dd>share <output data-number="noise"></output></dd>
-    <dt>log-SNR</dt><dd></dd><dd><output data-number="snr"></output></dd>
-    <dt>this step’s β</dt><dd></dd><dd><output data-number="beta"></output></dd></dl></div>`;
+// The numbers of step i, as they are written.
+function momentOf(curve, steps, i, say) {
+  const g = (GRID / steps) * i, snr = curve.logSnr[g];
+  return { alpha: curve.alpha[g].toFixed(4), sigma: curve.sigma[g].toFixed(4), bar: percent(curve.bar[g], 2), noise: percent(1 - curve.bar[g], 2),
+    snr: snr <= -LIMIT ? say('below') : snr >= LIMIT ? say('above') : snr.toFixed(2), beta: i ? betasOf(curve, steps)[i - 1].toPrecision(3) : '–' };
+}
+
+function momentPart(say) {
+  const mixture = tile(...say.rich('mixture', { x: symbol('x', 't') })), signal = tile(...say.rich('signal', { x: symbol('α', 't', 'signal') }));
+  const noise = tile(...say.rich('noise', { x: symbol('σ', 't', 'noise') })), slot = (name) => set(element('output'), { 'data-number': name });
+  const numbers = markup`<div class="live-numbers"><dl><dt class="live-signal">${say('pictureRow')}</dt>
+    <dd>${symbol('α', 't')} ${slot('alpha')}</dd><dd>${say.rich('share', { share: slot('bar') })}</dd>
+    <dt class="live-noise">${say('staticRow')}</dt>
+    <dd>${symbol('σ', 't')} ${slot('sigma')}</dd><dd>${say.rich('share', { share: slot('noise') })}</dd>
+    <dt>log-SNR</dt><dd></dd><dd>${slot('snr')}</dd><dt>${say('beta')}</dt><dd></dd><dd>${slot('beta')}</dd></dl></div>`;
   const node = markup`<div class="live-recipe">${mixture.node}<div class="live-parts">${signal.node}${noise.node}</div></div>`;
-  const snr = (v) => (v <= -LIMIT ? 'below −20' : v >= LIMIT ? 'above 20' : v.toFixed(2));
-  const draw = ({ x0, eps, name }, curve, steps, i) => {
+  const draw = ({ x0, eps }, name, curve, steps, i) => {
     const g = (GRID / steps) * i, [a, s] = [curve.alpha[g], curve.sigma[g]];
-    mixture.draw(blend(x0, eps, a, s), `${name} with static, t = ${i / steps}`);
-    signal.draw(scaled(x0, a), `${name}, dimmed to ${a.toFixed(2)}`);
-    noise.draw(scaled(eps, s), `static of loudness ${s.toFixed(2)}`);
-    fill(numbers, { alpha: a.toFixed(4), sigma: s.toFixed(4), bar: percent(curve.bar[g], 2), noise: percent(1 - curve.bar[g], 2),
-      snr: snr(curve.logSnr[g]), beta: i ? betasOf(curve, steps)[i - 1].toPrecision(3) : '–' });
+    mixture.draw(blend(x0, eps, a, s), say('mixed', { name, t: i / steps }));
+    signal.draw(scaled(x0, a), say('dimmed', { name, alpha: a.toFixed(2) }));
+    noise.draw(scaled(eps, s), say('loud', { sigma: s.toFixed(2) }));
+    fill(numbers, momentOf(curve, steps, i, say));
   };
   return { node, numbers, draw };
 }
 
 // The number of steps, on a slider that stops at the divisors of 1000.
-function countPart(choose) {
-  const node = markup`<label class="live-count"><span>T = <output data-number="T">1,000</output></span><input type="range" min="0" max="10" step="1" value="10"></label>`;
-  const slider = set(node.querySelector('input'), { 'aria-label': WORDS.steps, 'aria-valuetext': '1000 steps' });
-  on(slider, 'input', () => {
-    const steps = COUNTS[Number(slider.value)];
-    set(slider, { 'aria-valuetext': `${steps} steps` });
-    fill(node, { T: steps.toLocaleString('en') });
-    choose(steps);
-  });
+function countPart(state, choose, say) {
+  const node = markup`<label class="live-count"><span>T = <output data-number="T"></output></span><input type="range" min="0" max="10" step="1"></label>`;
+  const slider = set(node.querySelector('input'), { 'aria-label': say('steps') });
+  const tell = () => {
+    set(slider, { 'aria-valuetext': say('stepCount', { steps: state.steps }) });
+    fill(node, { T: say.count(state.steps) });
+  };
+  slider.value = COUNTS.indexOf(state.steps);
+  on(slider, 'input', () => { choose(COUNTS[Number(slider.value)]); tell(); });
+  tell();
   return node;
 }
 
 // ---- The figure ------------------------------------------------------------------------------------------------------
 
-async function render({ model, el }) {
-  const sources = {};
-  for (const [id, name] of [['photo', WORDS.photo], ['pet', model.get('pet_caption')]]) {
-    const x0 = await decodePicture(model.get(id));
-    sources[id] = { x0, name, eps: staticOf(model.get('seed'), x0.length) };
-  }
-  let kind = 'linear', source = sources.photo, steps = GRID, points, time, curve = curveOf(KNOBS.linear);
-  const knobs = knobsPart((k, height) => { points = pushed(points, k, height); redraw(); });
-  const snr = snrPart(), betas = betaPart(), strip = stripPart(), verdict = verdictPart(), moment = momentPart(), speech = announcer();
-  const straight = quietButton(WORDS.straight, () => { points = [1, 0.8, 0.6, 0.4, 0.2, 0]; redraw(); });
-  const node = markup`<div class="live-body">${guessPart()}
-    <div class="live-choices">${choice(WORDS.schedule, WORDS.kinds, choose)} ${badge('formula')}</div>
-    <div class="live-choices">${choice(WORDS.picture, WORDS.pictures, (next) => { source = sources[next]; redraw(); })}
-      ${countPart(start)} ${straight}</div>
+async function load(model) {
+  const source = async (name) => { const x0 = await decodePicture(model.get(name)); return { x0, eps: staticOf(model.get('seed'), x0.length) }; };
+  return { photo: await source('photo'), pet: await source('pet'), caption: model.get('pet_caption') };
+}
+
+// own: the reader's curve, in hundredths; it begins as the one that was seen last. i: the step that is shown.
+const fields = () => ({ kind: among(['linear', 'cosine', 'flow', 'own']), picture: among(['photo', 'pet']), steps: among(COUNTS, GRID), i: whole(300, 0, GRID),
+  own: { start: '', write: (points) => Array.from(points, (p) => Math.round(100 * p)).join('-'), read: curveFrom }, answer: kept(() => -1) });
+
+// Six hundredths that only fall, such as 100-95-80-50-20-0; anything else is no curve.
+function curveFrom(text) {
+  const points = text.split('-').map((part) => Number(part) / 100);
+  return points.length === 6 && points.every((p, k) => p >= 0 && p <= 1 && !(p > points[k - 1])) ? points : undefined;
+}
+
+function build({ data, state, say, changed }) {
+  let time, curve;
+  const knobs = knobsPart((k, height) => { state.own = pushed(state.own, k, height); redraw(); }, say), snr = snrPart(say), betas = betaPart(say);
+  const strip = stripPart(say), verdict = verdictPart(say), moment = momentPart(say), speech = announcer();
+  const straight = quietButton(say('straight'), () => { state.own = [1, 0.8, 0.6, 0.4, 0.2, 0]; redraw(); });
+  const kinds = choice(say('schedule'), ['linear', 'cosine', 'flow', 'own'].map((kind) => [kind, say(kind)]), choose, state.kind);
+  const pictures = choice(say('which'), ['photo', 'pet'].map((name) => [name, say(name)]), (next) => { state.picture = next; redraw(); }, state.picture);
+  const node = markup`<div class="live-body">${halfPart(state, say)}
+    <div class="live-choices">${kinds} ${badge('formula', say)}</div>
+    <div class="live-choices">${pictures} ${countPart(state, start, say)} ${straight}</div>
     <div class="live-facts">${knobs.node}${snr.node}</div>
     ${strip.node} ${verdict.node}
-    <div class="live-clock"><p class="live-readout"><b>t = <output data-number="t"></output></b> step <output data-number="i"></output>
-      of <output data-number="of"></output></p><div></div></div>
+    <div class="live-clock"><p class="live-readout">${say.rich('readout')}</p><div></div></div>
     <div class="live-facts">${moment.node}<div class="live-panel">${moment.numbers}${betas.node}</div></div> ${speech.node}</div>`;
 
-  const describe = (i) => `step ${i} of ${steps}: t = ${i / steps}, picture ${percent(curve.bar[(GRID / steps) * i], 1)}`;
+  const nameOf = () => (state.picture === 'pet' ? data.caption : say('photoName'));
+  const describe = (i) => say('at', { i, steps: state.steps, t: i / state.steps, share: percent(curve.bar[(GRID / state.steps) * i], 1) });
   function show(i) {
-    moment.draw(source, curve, steps, i);
-    for (const chart of [knobs, snr, betas]) chart.point(i / steps);
-    fill(node, { t: (i / steps).toFixed(3), i, of: steps.toLocaleString('en') });
+    const { steps } = state;
+    state.i = i;
+    moment.draw(data[state.picture], nameOf(), curve, steps, i);
+    for (const one of [knobs, snr, betas]) one.point((i / steps) * WIDE);
+    fill(node, { t: (i / steps).toFixed(3), i, of: say.count(steps) });
     speech.say(describe(i));
+    changed();
   }
   function redraw() {
-    curve = curveOf(kind === 'own' ? ownKnobs(points) : KNOBS[kind]);
-    knobs.draw(curve, steps, kind === 'own' ? points : undefined);
-    straight.hidden = kind !== 'own';
-    snr.draw(curve);
-    betas.draw(curve, steps);
-    strip.draw(source, curve);
-    verdict.draw(curve, steps);
-    time?.go(time.t);
+    const own = state.kind === 'own', { steps } = state;
+    if (own) state.own ||= [0, 1, 2, 3, 4, 5].map((k) => Math.round(100 * Math.sqrt((curve ?? curveOf(KNOBS.linear)).bar[(GRID * k) / 5])) / 100);
+    curve = curveOf(own ? ownKnobs(state.own) : KNOBS[state.kind]);
+    knobs.draw(curve, steps, own ? state.own : undefined);
+    straight.hidden = !own;
+    for (const part of [snr, betas, verdict]) part.draw(curve, steps);
+    strip.draw(data[state.picture], nameOf(), curve);
+    time.go(time.t);
   }
-  // The reader's own curve begins as the one that was seen last.
   function choose(next) {
-    if (next === 'own') points ??= [0, 1, 2, 3, 4, 5].map((k) => Math.round(100 * Math.sqrt(curve.bar[(GRID * k) / 5])) / 100);
-    kind = next;
+    state.kind = next;
     redraw();
   }
   // Each T has a clock of its own; it stands where the last one stood.
-  function start(next) {
-    const t = time ? time.t / steps : 0.3;
-    steps = next;
+  function start(steps) {
+    const t = state.i / (time ? state.steps : steps);
+    state.steps = steps;
     time?.stop();
-    time = timeline({ last: steps, words: WORDS, describe, show, seconds: 8 });
+    time = timeline({ last: steps, say, describe, show, seconds: 8, at: Math.round(t * steps) });
     node.querySelector('.live-clock > div').replaceChildren(time.node);
-    time.go(t * steps);
     redraw();
   }
-  start(GRID);
-  goLive(el);
-  el.append(node);
-  return () => time.stop();
+  function numbers() {
+    const { steps, i } = state, { alpha, sigma, bar, noise, snr, beta } = momentOf(curve, steps, i, say), name = say(state.kind);
+    return [{ title: say('title', { name, i, steps: say.count(steps), t: i / steps }), head: [say('quantity'), say('value')], rows: [['α', alpha], ['σ', sigma],
+      [say('shareOf', { what: say('pictureRow') }), bar], [say('shareOf', { what: say('staticRow') }), noise], ['log-SNR', snr], [say('beta'), beta]] },
+    { title: say('tenths'), head: ['t', 'α', 'σ', 'log-SNR'], rows: Array.from({ length: 11 }, (_, k) => {
+      const at = momentOf(curve, GRID, (GRID * k) / 10, say);
+      return [(k / 10).toFixed(1), at.alpha, at.sigma, at.snr];
+    }) }];
+  }
+  start(state.steps);
+  return { node, numbers, stop: () => time.stop() };
 }
 
-export default { render };
+export default live({ load, fields, build });

@@ -96,7 +96,7 @@ function fields({ prompts }) {
     view: whole(0, 0, prompts[0].views.length - 1), place: whole(Math.floor(last / 2), 0, last), muted: among([false, true]), answer: kept(() => -1) };
 }
 
-function build({ data: { prompts, marker }, state, say, changed }) {
+function build({ data: { prompts, marker }, state, say, language, changed }) {
   let prompt, words;
   const last = prompts[0].stops.length - 1, speech = announcer(), reading = readingPart(say);
   const seen = tile(...say.rich('state', { x: symbol('x', 't') })), guess = tile(...say.rich('guess', { x: symbol('x̂', '0', 'signal') })), looks = tile(say('looks'));
@@ -107,7 +107,7 @@ function build({ data: { prompts, marker }, state, say, changed }) {
   const seats = { words: element('div'), view: markup`<div class="live-choices"></div>` }, share = markup`<output data-number="share"></output>`;
   const ends = markup`<div class="live-six live-ends">${[whole.node, without.node, change.node]}</div>`;
   const languages = choice(say('promptLanguage'), prompts.map(({ language }) => [language, say(language)]), speak, state.prompt);
-  const node = markup`<div class="live-body">${questionPart(prompts[0], state, say)} ${prompts.length > 1 ? element('div', languages) : ''} ${seats.words} ${seats.view}
+  const node = markup`<div class="live-body">${questionPart(prompts.find((one) => one.language === language) ?? prompts[0], state, say)} ${prompts.length > 1 ? element('div', languages) : ''} ${seats.words} ${seats.view}
     <div class="live-six">${[seen.node, guess.node, looks.node]}</div>
     <p class="live-note">${share} ${badge('model', say)}</p>
     <div class="live-clock"><p class="live-readout">${say.rich('readout', { steps: String(steps) })}</p>${clock.node}</div>
