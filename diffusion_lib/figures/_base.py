@@ -38,8 +38,7 @@ def module_source(stem: str) -> str:
     shared, own = ((JS / f"{name}.js").read_text(encoding="utf-8") for name in ("_shared", stem))
     own = lean((engine.module_source() if engine.is_asked_for(own) else "") + "\n" + own)
     table = json.dumps(words_of(stem), ensure_ascii=False, separators=(",", ":"))
-    words = f"const WORDS = {table};\n" if (WORDS / f"{stem}.json").is_file() else ""            # TEMPORARY, until all figures have moved
-    return used_of(shared, own) + own + words
+    return f"{used_of(shared, own)}{own}const WORDS = {table};\n"
 
 
 def lean(javascript: str) -> str:
@@ -60,16 +59,16 @@ def used_of(shared: str, own: str) -> str:
 
 def words_of(stem: str) -> dict[str, dict[str, str]]:
     """All that the figure `stem` says, language by language: the words of all figures, and its own before them."""
-    if not (WORDS / f"{stem}.json").is_file():               # TEMPORARY
-        return {}
     shared, own = (json.loads((WORDS / f"{name}.json").read_text(encoding="utf-8")) for name in ("_shared", stem))
     return {language: shared[language] | own[language] for language in shared}
 
 
 class LiveFigure(anywidget.AnyWidget):
-    """The base of the widgets: a subclass names its `stem`, its `_esm` and the traits that its module reads."""
+    """The base of the widgets: a subclass names its `stem`, its `_esm`, the traits that its module reads, and its `room`: how high
+    it is on a phone and on a wide page, in rem, so that nothing moves when it comes to life."""
 
     stem: str
+    room: tuple[float, float]
     _css = (JS / "_shared.css").read_text(encoding="utf-8")
     models = traitlets.Dict().tag(sync=True)                 # what `openModel` in engine/engine.js opens
 
@@ -86,7 +85,9 @@ def present(figure: type[LiveFigure], traits: dict, still: str, models: tuple[st
     if not published:
         return figure(**traits)
     data = json.dumps(traits, ensure_ascii=False).replace("</", "<\\/")
-    return HTML(f'<div data-figure="{figure.stem}"><div class="live">{still}</div><script type="application/json">{data}</script></div>')
+    phone, wide = figure.room
+    return HTML(f'<div data-figure="{figure.stem}" style="--phone: {phone}rem; --wide: {wide}rem"><div class="live">{still}</div>'
+                f'<script type="application/json">{data}</script></div>')
 
 
 def recorded(walk: Walk) -> dict:

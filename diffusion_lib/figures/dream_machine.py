@@ -34,6 +34,7 @@ class DreamMachine(LiveFigure):
     """The widget behind `dream_machine`."""
 
     stem = "dream_machine"
+    room = (60.5, 54)
     _esm = module_source(stem)
     prompt = traitlets.Unicode().tag(sync=True)
     seed, steps, guidance = traitlets.Int().tag(sync=True), traitlets.Int().tag(sync=True), traitlets.Float().tag(sync=True)

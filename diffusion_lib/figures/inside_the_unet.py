@@ -161,6 +161,7 @@ class InsideTheUnet(LiveFigure):
     """The widget behind `inside_the_unet`."""
 
     stem = "inside_the_unet"
+    room = (81.5, 50)
     _esm = module_source(stem)
     caption = traitlets.Unicode().tag(sync=True)
     seed = traitlets.Int().tag(sync=True)

@@ -184,14 +184,8 @@ function symbol(letter, below = '', kind = 'plain') {
   return node;
 }
 
-// Where does what you see come from? Every figure says so.
-const BADGES = { model: 'trained model', formula: 'exact formula', drawing: 'drawing' };
-
-function badge(origin, say = (key) => BADGES[key]) {
-  const node = markup`<span class="live-badge">${say(origin)}</span>`;
-  node.classList.add(`live-badge-${origin}`);
-  return node;
-}
+// Where does what you see come from, a model, a formula or a drawing? Every figure says so.
+const badge = (origin, say) => set(markup`<span class="live-badge">${say(origin)}</span>`, { class: `live-badge live-badge-${origin}` });
 
 // A picture with its caption. draw(x, description): the description is for those who cannot see it.
 function tile(...caption) {
@@ -274,21 +268,20 @@ function clockwork({ last, seconds, go, started, stopped }) {
 
 // Time's own controls: a slider from 0 to `last`, one step back or on, and both ways by themselves.
 // show(t) draws; describe(t) says it in words; `say` has back, forth, stepBack, stepForth, slider, and minus and plus.
-function timeline({ last, say, words, describe, show, marks = '', seconds = 8, at = 0 }) {
-  words ??= Object.fromEntries(['back', 'forth', 'stepBack', 'stepForth', 'slider', 'minus', 'plus'].map((key) => [key, say(key)]));
+function timeline({ last, say, describe, show, marks = '', seconds = 8, at = 0 }) {
   let t = Math.min(at, last);
   const node = markup`<div class="live-time">
     <div class="live-time-track"><input type="range" min="0" step="1" value="0">${marks}</div>
     <div class="live-time-keys">
-      <button type="button" class="live-button live-play" aria-pressed="false">${words.back}</button>
-      <button type="button" class="live-button live-step">${words.minus ?? '−1'}</button>
-      <button type="button" class="live-button live-step">${words.plus ?? '+1'}</button>
-      <button type="button" class="live-button live-play" aria-pressed="false">${words.forth}</button>
+      <button type="button" class="live-button live-play" aria-pressed="false">${say('back')}</button>
+      <button type="button" class="live-button live-step">${say('minus')}</button>
+      <button type="button" class="live-button live-step">${say('plus')}</button>
+      <button type="button" class="live-button live-play" aria-pressed="false">${say('forth')}</button>
     </div></div>`;
-  const slider = set(node.querySelector('input'), { max: last, 'aria-label': words.slider });
+  const slider = set(node.querySelector('input'), { max: last, 'aria-label': say('slider') });
   const [back, minus, plus, forth] = node.querySelectorAll('button');
-  set(minus, { 'aria-label': `${minus.textContent}: ${words.stepBack}` });
-  set(plus, { 'aria-label': `${plus.textContent}: ${words.stepForth}` });
+  set(minus, { 'aria-label': `${minus.textContent}: ${say('stepBack')}` });
+  set(plus, { 'aria-label': `${plus.textContent}: ${say('stepForth')}` });
 
   const press = (way) => { for (const [key, its] of [[back, -1], [forth, 1]]) set(key, { 'aria-pressed': its === way }); };
   const clock = clockwork({ last, seconds, go, started: press, stopped: () => press(0) });

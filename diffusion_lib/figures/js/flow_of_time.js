@@ -1,18 +1,6 @@
 // The flow of time: one slider, t = 0 ... 1000. On the left a picture dissolves into static, by the exact formula; on the
 // right a trained model walks out of static. Both stand at the same t, so the two sides hold equally much static.
 
-const WORDS = {
-  back: '◂ Walk back', forth: 'Add static ▸', stepBack: 'one step back', stepForth: 'one step on', slider: 'time t',
-  into: 'Into static', out: 'Out of static', picture: 'the picture', asked: 'what the walk was asked for',
-  sources: [['photo', 'A cat'], ['pet', 'A pet'], ['own', 'Your own']],
-  names: { photo: 'the photo of a cat', own: 'your picture' },
-  details: { photo: 'the whiskers', pet: 'the face', own: 'the finest line' },
-  bet: 'your bet, a time t', place: 'That is my bet', skip: 'Skip', gone: 'Gone!', again: 'Again',
-  marks: 'The marks under the slider are computed: there static overtakes details 1, 2, 4 … pixels wide. Small things go first.',
-  open: 'Open a picture …', clear: 'Clear', draw: 'Draw on the square, or open a picture. It stays in this page.',
-  letters: 'the walk as text',
-};
-
 // ---- Maths -----------------------------------------------------------------------------------------------------------
 
 // The share of numbers that fall into each bin, divided by the bin's width: a density, to be compared with a curve.
@@ -39,97 +27,85 @@ function overtaken(x0, size) {
 
 // ---- Data ------------------------------------------------------------------------------------------------------------
 
-const answers = (recorded) => decodeFilm(recorded.guesses, recorded.guess_range);
+const PAPER = 0.92;                                          // of the reader's own picture
 
 async function load(model) {
-  const pet = model.get('pet'), seed = model.get('seed');
-  const photo = await decodePicture(model.get('photo')), drawn = await decodePicture(pet.picture);
+  const withGuesses = async (recorded) => ({ ...recorded, guesses: await decodeFilm(recorded.guesses, recorded.guess_range) });
+  const pet = await withGuesses(model.get('pet')), photo = await decodePicture(model.get('photo')), drawn = await decodePicture(pet.picture);
   const source = (x0, seed, more) => ({ x0, size: Math.sqrt(x0.length / 3), eps: staticOf(seed, x0.length), ...more });
-  const walks = await Promise.all(model.get('walks').map(async (w) => ({ ...w, guesses: await answers(w) })));
-  return {
-    sources: {
-      photo: source(photo, seed, { name: WORDS.names.photo }),
-      pet: source(drawn, pet.seed, { name: pet.caption, stops: pet.stops, guesses: await answers(pet) }),
-      own: source(new Float32Array(photo.length).fill(0.92), seed, { name: WORDS.names.own }),
-    },
-    walks: walks.map((walk) => ({ ...walk, states: walkStates(walk) })),
-  };
+  const walks = await Promise.all(model.get('walks').map(withGuesses));
+  return { walks: walks.map((walk) => ({ ...walk, states: walkStates(walk) })),
+    sources: { photo: source(photo, model.get('seed')), pet: source(drawn, pet.seed, { name: pet.caption, stops: pet.stops, guesses: pet.guesses }) } };
 }
+
+// own: the reader's picture, which no link can hold. told: what is known of the bet.
+const fields = ({ sources: { photo }, walks }) => ({ t: whole(0, 0, T), source: among(['photo', 'pet', 'own']), walk: whole(0, 0, walks.length - 1),
+  own: kept(() => ({ ...photo, x0: photo.x0.map(() => PAPER) })), told: kept(() => ({ stage: 'ask' })) });
 
 // ---- Parts -----------------------------------------------------------------------------------------------------------
 
-function histogramPart() {
+function histogramPart(say) {
   const low = -3.5, high = 3.5, bins = 56, wide = 280, tall = 96, step = wide / bins;
   const px = (v) => ((v - low) / (high - low)) * wide, py = (d) => tall - Math.min(1, d / 1.15) * tall;
   const node = markup`<figure><svg viewBox="0 -4 280 118" class="live-chart" role="img">
     <rect class="live-screen" x="100" y="0" width="80" height="96"/><path class="live-area"/><path class="live-curve"/>
-    <path class="live-axis" d="M0 96H280"/>
-    <text x="20" y="110">−3</text><text x="60" y="110">−2</text><text x="100" y="110">−1</text><text x="140" y="110">0</text>
-    <text x="180" y="110">1</text><text x="220" y="110">2</text><text x="260" y="110">3</text></svg>
-    <figcaption>Numbers in ${symbol('x', 't')}, as a histogram. <span class="live-noise">Line:</span> the bell curve N(0, 1).
-    Band: what a screen can show.</figcaption></figure>`;
-  const chart = node.querySelector('svg'), area = node.querySelector('.live-area');
-  const places = Array.from({ length: 141 }, (_, i) => low + 0.05 * i);
-  set(node.querySelector('.live-curve'), { d: `M${places.map((v) => `${px(v).toFixed(1)},${py(bell(v)).toFixed(2)}`).join('L')}` });
+    <path class="live-axis" d="M0 96H280"/></svg><figcaption>${say.rich('histogramCaption', { x: symbol('x', 't') })}</figcaption></figure>`;
+  const svg = node.firstChild, [, area, curve] = svg.children;
+  for (let v = -3; v <= 3; v++) svg.append(Object.assign(svgElement('text', { x: px(v), y: 110 }), { textContent: minus(v) }));
+  set(curve, { d: lineOf(Array.from({ length: 141 }, (_, i) => low + 0.05 * i).map((v) => [px(v), py(bell(v))])) });
   const draw = (x) => {
     const tops = Array.from(density(x, low, high, bins), (d, i) => `L${i * step},${py(d).toFixed(2)}h${step}`);
     set(area, { d: `M0,${tall}${tops.join('')}L${wide},${tall}Z` });
-    set(chart, { 'aria-label': `histogram: mean ${meanOf(x).toFixed(2)}, standard deviation ${spreadOf(x).toFixed(2)}` });
+    set(svg, { 'aria-label': say('histogram', { mean: meanOf(x).toFixed(2), spread: spreadOf(x).toFixed(2) }) });
   };
   return { node, draw };
 }
 
-function numbersPart() {
+// The numbers of a moment, as they are written.
+const momentOf = (x, t) => ({ alpha: alphaAt(t).toFixed(4), sigma: sigmaAt(t).toFixed(4), signal: percent(ALPHA_BAR[t], 1), noise: percent(1 - ALPHA_BAR[t], 1),
+  mean: meanOf(x).toFixed(3), spread: spreadOf(x).toFixed(3) });
+
+function numbersPart(say) {
   const node = markup`<div class="live-numbers"><div class="live-shares" aria-hidden="true"><i></i></div>
-    <dl><dt class="live-signal">signal</dt>
+    <dl><dt class="live-signal">${say('signalRow')}</dt>
       <dd>${symbol('α', 't')} <output data-number="alpha"></output></dd><dd>${symbol('α²')} <output data-number="signal"></output></dd>
-      <dt class="live-noise">noise</dt>
+      <dt class="live-noise">${say('noiseRow')}</dt>
       <dd>${symbol('σ', 't')} <output data-number="sigma"></output></dd><dd>${symbol('σ²')} <output data-number="noise"></output></dd>
-      <dt>numbers in ${symbol('x', 't')}</dt>
-      <dd>mean <output data-number="mean"></output></dd><dd>spread <output data-number="spread"></output></dd></dl></div>`;
-  const percent = (v) => `${(100 * v).toFixed(1)} %`;
+      <dt>${say.rich('numbersIn', { x: symbol('x', 't') })}</dt><dd>${say.rich('meanIs')}</dd><dd>${say.rich('spreadIs')}</dd></dl></div>`;
   const draw = (x, t) => {
-    fill(node, { alpha: alphaAt(t).toFixed(4), sigma: sigmaAt(t).toFixed(4), signal: percent(ALPHA_BAR[t]),
-      noise: percent(1 - ALPHA_BAR[t]), mean: meanOf(x).toFixed(3), spread: spreadOf(x).toFixed(3) });
+    fill(node, momentOf(x, t));
     node.querySelector('.live-shares').style.setProperty('--part', ALPHA_BAR[t]);
   };
   return { node, draw };
 }
 
 // A bet before the first drag: where will the detail be lost? It can be skipped, and never stands in the way.
-// now() is the time at which the reader stands; changed() is called when there is more to tell.
-function betPart(now, changed) {
-  const node = markup`<div class="live-bet"></div>`;
-  let bet, found, open, detail;
-  const show = (...content) => { node.replaceChildren(...content); changed(); };
-  function ask() {
-    [bet, found, open] = [null, null, false];
-    const line = markup`<label class="live-bet-line"><input type="range" min="0" max="1000" step="10" value="500">
-      <span>t = <output>500</output></span></label>`;
-    const range = set(line.querySelector('input'), { 'aria-label': WORDS.bet });
-    on(range, 'input', () => { line.querySelector('output').textContent = range.value; });
-    show(markup`<p><b>Before you drag:</b> by which t will you have lost ${detail}?</p>`, line,
-      markup`<span>${button(WORDS.place, () => look(Number(range.value)))} ${quietButton(WORDS.skip, skip)}</span>`);
+// changed() is called when there is more to tell.
+function betPart(state, say, changed) {
+  const node = markup`<div class="live-bet" aria-live="polite"></div>`;
+  const to = (told) => () => { state.told = typeof told === 'function' ? told() : told; show(); node.querySelector('p')?.focus(); };
+  function show() {
+    const { stage, bet, found } = state.told, detail = say(`${state.source}Detail`), marks = say('marks');
+    if (stage === 'ask') {
+      const line = markup`<label class="live-bet-line"><input type="range" min="0" max="1000" step="10" value="500"><span>t = <output>500</output></span></label>`;
+      const range = set(line.firstChild, { 'aria-label': say('bet') });
+      on(range, 'input', () => { line.querySelector('output').textContent = range.value; });
+      node.replaceChildren(markup`<p tabindex="-1">${say.rich('ask', { detail })}</p>`, line,
+        markup`<span>${button(say('place'), to(() => ({ stage: 'look', bet: Number(range.value) })))} ${quietButton(say('skip'), to({ stage: 'open' }))}</span>`);
+    } else if (stage === 'look') {
+      node.replaceChildren(markup`<p tabindex="-1">${say('look', { t: bet, detail })}</p>`, button(say('gone'), to(() => ({ stage: 'open', bet, found: state.t }))));
+    } else if (found === undefined) {
+      node.replaceChildren(markup`<p tabindex="-1">${marks}</p>`);
+    } else {
+      node.replaceChildren(markup`<p tabindex="-1">${say('tell', { bet, detail, found, share: percent(1 - ALPHA_BAR[found]), marks })}</p>`, quietButton(say('again'), to({ stage: 'ask' })));
+    }
+    changed();
   }
-  function look(t) {
-    bet = t;
-    show(markup`<p>Your bet is t = ${String(t)}. Now drag time, and press when ${detail} can no longer be seen.</p>`,
-      button(WORDS.gone, tell));
-  }
-  function tell() {
-    [found, open] = [now(), true];
-    show(markup`<p aria-live="polite">You bet t = ${String(bet)} and lost ${detail} at t = ${String(found)}, where static is
-      ${(100 * (1 - ALPHA_BAR[found])).toFixed(0)} % of the mixture. ${WORDS.marks}</p>`, quietButton(WORDS.again, ask));
-  }
-  function skip() {
-    open = true;
-    show(markup`<p>${WORDS.marks}</p>`);
-  }
-  return { node, about: (thing) => { detail = thing; ask(); }, get told() { return { bet, found, open }; } };
+  return { node, show };
 }
 
 // Marks along the slider: the bet, what was found, and, once the reader may know, where static overtakes which detail.
-function marksPart() {
+function marksPart(say) {
   const node = markup`<div class="live-marks"></div>`;
   const mark = (t, text, kind) => {
     const flag = markup`<span class="live-mark">${text}</span>`;
@@ -137,32 +113,32 @@ function marksPart() {
     flag.style.setProperty('--part', t / T);
     return flag;
   };
-  const draw = ({ bet, found, open }, { x0, size }) => {
-    const details = open ? overtaken(x0, size).filter(({ t }) => t > 0) : [];
+  const draw = ({ stage, bet, found }, { x0, size }) => {
+    const details = stage === 'open' ? overtaken(x0, size).filter(({ t }) => t > 0) : [];
     const spaced = details.filter(({ t }, i) => i === 0 || t - details[i - 1].t > 28);
     node.replaceChildren(...spaced.map(({ t, width }) => mark(t, String(width), 'detail')),
-      ...(bet === null ? [] : [mark(bet, 'bet', 'bet')]), ...(found === null ? [] : [mark(found, 'gone', 'found')]));
-    const text = details.map(({ t, width }) => `static overtakes details of ${width} pixels at t = ${t}`).join('; ');
+      ...[[bet, 'betMark', 'bet'], [found, 'goneMark', 'found']].filter(([t]) => t !== undefined).map(([t, key, kind]) => mark(t, say(key), kind)));
+    const text = details.map((detail) => say('overtakes', detail)).join('; ');
     set(node, text ? { role: 'img', 'aria-label': text } : { role: 'presentation', 'aria-label': '' });
   };
   return { node, draw };
 }
 
 // The reader's own picture: from a file, or drawn with the pointer. It never leaves the page.
-function ownPart(canvas, own, changed) {
+function ownPart(canvas, own, say, changed) {
   const file = markup`<input type="file" accept="image/*" class="live-hidden" tabindex="-1" aria-hidden="true">`;
-  const note = markup`<p class="live-note" role="status">${WORDS.draw}</p>`;
-  const node = markup`<div class="live-own" hidden>${button(WORDS.open, () => file.click())}
-    ${quietButton(WORDS.clear, () => { own.x0.fill(0.92); changed(); })} ${file} ${note}</div>`;
+  const note = markup`<p class="live-note" role="status">${say('draw')}</p>`;
+  const node = markup`<div class="live-own" hidden>${button(say('open'), () => file.click())}
+    ${quietButton(say('clear'), () => { own.x0.fill(PAPER); changed(); })} ${file} ${note}</div>`;
   on(file, 'change', async () => {
     const [chosen] = file.files;
     if (!chosen) return;
     try {
       own.x0.set(await squareOf(chosen, own.size));
-      note.textContent = `${chosen.name}: it stays in this page.`;
+      note.textContent = say('stays', { file: chosen.name });
       changed();
     } catch {
-      note.textContent = `${chosen.name} cannot be opened as a picture. PNG, JPEG and WebP files work.`;
+      note.textContent = say('refused', { file: chosen.name });
     }
     file.value = '';
   });
@@ -195,86 +171,100 @@ function ink({ x0, size }, x, y) {
 }
 
 // The walk in letters, at four of its fifty steps. jump(t) brings the clock there.
-function lettersPart(jump) {
+function lettersPart(jump, say) {
   const steps = [0, 10, 30, 50];
-  const blocks = steps.map((step) => markup`<div>${quietButton(`Step ${step}`, () => jump(T - 20 * step))}
+  const blocks = steps.map((step) => markup`<div>${quietButton(say('stepButton', { step }), () => jump(T - 20 * step))}
     <pre aria-hidden="true"></pre></div>`);
-  const node = set(markup`<section class="live-typed">${blocks}</section>`, { 'aria-label': WORDS.letters });
+  const node = set(markup`<section class="live-typed">${blocks}</section>`, { 'aria-label': say('letters') });
   const draw = ({ states }) => steps.forEach((step, i) => { blocks[i].lastElementChild.textContent = typed(states[step], 32); });
   return { node, draw };
 }
 
+// Half of the figure: its name, where it comes from, what it shows.
+const panel = (name, origin, ...parts) => set(markup`<section class="live-panel"><header><strong>${name}</strong>${origin}</header>${parts}</section>`, { 'aria-label': name });
+
 // On the left: a picture, static, and their mixture.
-function intoPart(sources, choose) {
-  const mixture = tile('what you see, ', symbol('x', 't')), belief = tile('the model’s guess of ', symbol('x', '0'));
-  const signal = tile(symbol('α', 't', 'signal'), ' · picture'), noise = tile(symbol('σ', 't', 'noise'), ' · static');
-  const node = set(markup`<section class="live-panel"><header><strong>${WORDS.into}</strong>${badge('formula')}</header>
-    ${choice(WORDS.picture, WORDS.sources, choose)}
-    <div class="live-recipe">${mixture.node}<div class="live-parts">${[signal, noise, belief].map((t) => t.node)}</div></div></section>`,
-  { 'aria-label': WORDS.into });
-  const draw = ({ x0, eps, name, guesses, stops }, x, t) => {
-    mixture.draw(x, `${name} with static, t = ${t}`);
-    signal.draw(scaled(x0, alphaAt(t)), `${name}, dimmed to ${alphaAt(t).toFixed(2)}`);
-    noise.draw(scaled(eps, sigmaAt(t)), `static of loudness ${sigmaAt(t).toFixed(2)}`);
+function intoPart(chosen, choose, say) {
+  const [mixture, belief, signal, noise] = [['mixture', symbol('x', 't')], ['belief', symbol('x', '0')], ['signal', symbol('α', 't', 'signal')], ['noise', symbol('σ', 't', 'noise')]]
+    .map(([key, x]) => tile(...say.rich(key, { x })));
+  const node = panel(say('into'), badge('formula', say), choice(say('which'), ['photo', 'pet', 'own'].map((name) => [name, say(name)]), choose, chosen),
+    markup`<div class="live-recipe">${mixture.node}<div class="live-parts">${[signal, noise, belief].map((t) => t.node)}</div></div>`);
+  const draw = ({ x0, eps, guesses, stops }, name, x, t) => {
+    const alpha = alphaAt(t), sigma = sigmaAt(t);
+    mixture.draw(x, say('mixed', { name, t }));
+    signal.draw(scaled(x0, alpha), say('dimmed', { name, alpha: alpha.toFixed(2) }));
+    noise.draw(scaled(eps, sigma), say('loud', { sigma: sigma.toFixed(2) }));
     belief.node.hidden = !guesses;
-    if (guesses) belief.draw(guesses[lastStop(stops, t)], `the model’s guess of the picture at t = ${stops[lastStop(stops, t)]}`);
+    if (guesses) belief.draw(guesses[lastStop(stops, t)], say('guessAt', { t: stops[lastStop(stops, t)] }));
   };
   return { node, draw, canvas: mixture.canvas };
 }
 
+const walkedTo = ({ stops, states, guesses }, t) => {
+  const k = lastStop(stops, t), from = stops[k];
+  return { from, guess: guesses[k], state: t === from ? states[k] : strideTo(t, from, states[k], guesses[k]) };
+};
+
 // On the right: the walk back, and the guess that leads it.
-function outPart(walks, choose) {
-  const state = tile('the walk, ', symbol('x', 't')), guess = tile('its guess of ', symbol('x', '0'));
-  const options = walks.map((walk) => markup`<option>${walk.caption}</option>`);
-  const asked = set(markup`<select></select>`, { 'aria-label': WORDS.asked });
-  asked.append(...options);
-  on(asked, 'change', () => choose(walks[asked.selectedIndex]));
-  const node = set(markup`<section class="live-panel"><header><strong>${WORDS.out}</strong>${badge('model')}</header>
-    <div class="live-asked">asked for: ${asked}</div><div class="live-pair">${state.node}${guess.node}</div></section>`,
-  { 'aria-label': WORDS.out });
-  const draw = ({ stops, states, guesses }, t) => {
-    const k = lastStop(stops, t), from = stops[k];
-    state.draw(t === from ? states[k] : strideTo(t, from, states[k], guesses[k]), `the walk at t = ${t}`);
-    guess.draw(guesses[k], `the model’s guess of the clean picture, asked at t = ${from}`);
+function outPart(walks, chosen, choose, say) {
+  const [walk, belief] = ['walk', 'guess'].map((key, k) => tile(...say.rich(key, { x: symbol('x', k ? '0' : 't') })));
+  const wish = set(element('select', walks.map(({ caption }) => element('option', caption))), { 'aria-label': say('wish') });
+  wish.selectedIndex = chosen;
+  on(wish, 'change', () => choose(wish.selectedIndex));
+  const node = panel(say('out'), badge('model', say), markup`<div class="live-asked">${say.rich('askedFor', { wish })}</div>`,
+    markup`<div class="live-pair">${walk.node}${belief.node}</div>`);
+  const draw = (which, t) => {
+    const { from, guess, state } = walkedTo(which, t);
+    walk.draw(state, say('walkAt', { t }));
+    belief.draw(guess, say('guessAt', { t: from }));
   };
   return { node, draw };
 }
 
 // ---- The figure ------------------------------------------------------------------------------------------------------
 
-async function render({ model, el }) {
-  const { sources, walks } = await load(model);
-  let source = 'photo', walk = walks[0];
-  const histogram = histogramPart(), numbers = numbersPart(), marks = marksPart(), speech = announcer();
-  const into = intoPart(sources, (next) => { source = next; own.show(next === 'own'); bet.about(WORDS.details[next]); time.go(time.t); });
-  const out = outPart(walks, (next) => { walk = next; letters.draw(walk); time.go(time.t); });
-  const bet = betPart(() => time.t, () => marks.draw(bet.told, sources[source]));
-  const own = ownPart(into.canvas, sources.own, () => { time.jump(0); marks.draw(bet.told, sources.own); });
-  const describe = (t) => `t = ${t} of ${T}: signal ${(100 * ALPHA_BAR[t]).toFixed(1)} %, noise ${(100 * (1 - ALPHA_BAR[t])).toFixed(1)} %`;
-  const time = timeline({ last: T, words: WORDS, describe, show, marks: marks.node });
-  const letters = lettersPart(time.jump);
+function build({ data: { sources, walks }, state, say, changed }) {
+  const histogram = histogramPart(say), figures = numbersPart(say), marks = marksPart(say), speech = announcer();
+  const source = () => (state.source === 'own' ? state.own : sources[state.source]), nameOf = () => source().name ?? say(`${state.source}Name`);
+  const marked = () => marks.draw(state.told, source());
+  const into = intoPart(state.source, (next) => { state.source = next; state.told = { stage: 'ask' }; own.show(next === 'own'); bet.show(); time.go(time.t); }, say);
+  const out = outPart(walks, state.walk, (next) => { state.walk = next; letters.draw(walks[next]); time.go(time.t); }, say);
+  const bet = betPart(state, say, marked);
+  const own = ownPart(into.canvas, state.own, say, () => { time.jump(0); marked(); });
+  const describe = (t) => say('at', { t, last: T, signal: percent(ALPHA_BAR[t], 1), noise: percent(1 - ALPHA_BAR[t], 1) });
+  const time = timeline({ last: T, say, describe, show, marks: marks.node });
+  const letters = lettersPart(time.jump, say);
   into.node.append(own.node);
   const node = markup`<div class="live-body">${bet.node}
     <div class="live-panels">${into.node}${out.node}</div>
-    <div class="live-clock"><p class="live-readout"><b>t = <output data-number="t"></output></b> of 1000</p>${time.node}</div>
-    <div class="live-facts">${numbers.node}${histogram.node}</div>
+    <div class="live-clock"><p class="live-readout">${say.rich('readout')}</p>${time.node}</div>
+    <div class="live-facts">${figures.node}${histogram.node}</div>
     ${letters.node} ${speech.node}</div>`;
 
+  const mixture = (t) => blend(source().x0, source().eps, alphaAt(t), sigmaAt(t));
   function show(t) {
-    const { x0, eps } = sources[source], x = blend(x0, eps, alphaAt(t), sigmaAt(t));
-    into.draw(sources[source], x, t);
-    out.draw(walk, t);
-    numbers.draw(x, t);
+    const x = mixture(t);
+    state.t = t;
+    into.draw(source(), nameOf(), x, t);
+    out.draw(walks[state.walk], t);
+    figures.draw(x, t);
     histogram.draw(x);
     fill(node, { t });
     speech.say(describe(t));
+    changed();
   }
-  bet.about(WORDS.details[source]);
-  letters.draw(walk);
-  time.go(0);
-  goLive(el);
-  el.append(node);
-  return time.stop;
+  function numbers() {
+    const { t } = state, { alpha, sigma, signal, noise, mean, spread } = momentOf(mixture(t), t), walk = walks[state.walk], { guess, state: x } = walkedTo(walk, t);
+    const rows = (what, x) => [[say('meanOf', { what }), meanOf(x).toFixed(3)], [say('spreadOf', { what }), spreadOf(x).toFixed(3)]];
+    return [{ title: say('title', { name: nameOf(), t }), head: [say('quantity'), say('value')],
+      rows: [['α', alpha], ['α²', signal], ['σ', sigma], ['σ²', noise], [say('mean'), mean], [say('spread'), spread]] },
+    { title: say('title', { name: walk.caption, t }), head: [say('quantity'), say('value')], rows: [...rows('x', x), ...rows('x̂₀', guess)] }];
+  }
+  own.show(state.source === 'own');
+  bet.show();
+  letters.draw(walks[state.walk]);
+  time.go(state.t);
+  return { node, numbers, stop: time.stop };
 }
 
-export default { render };
+export default live({ load, fields, build });
