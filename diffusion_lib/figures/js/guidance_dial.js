@@ -156,7 +156,7 @@ function build({ data, state, say, changed }) {
   const charts = ['found', 'variety', 'burnt'].map((name) => measurePart(name, data, say));
   const choose = choice(say('which'), models.map(({ name, label }) => [name, label]), (next) => { state.model = next; begin(); }, state.model);
   const ask = choice(say('wish'), wishes.map((text, i) => [i, i === 0 ? say('long') : `“${text}”`]), (next) => { state.wish = next; show(state.mark); }, state.wish);
-  const note = markup`<span class="live-note"></span>`, wish = markup`<p class="live-note"></p>`, range = element('span');
+  const note = markup`<span class="live-note"></span>`, wish = markup`<p class="live-note" data-wish></p>`, range = markup`<span data-obeyed></span>`;
   const describe = (i) => say('at', { w: scales[i], ...Object.fromEntries(Object.keys(MEASURES).map((name) => [name, told(chosen().rows[i], name)])) });
   const time = timeline({ last: scales.length - 1, say, describe, show, seconds: 9 });
   const node = markup`<div class="live-body">${betPart(data, state, say)}

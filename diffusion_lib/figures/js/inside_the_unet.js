@@ -93,10 +93,10 @@ function factsOf(block, whole, say) {
     flops: [`${millions(block.flops)} MFLOP`, percent(block.flops / whole.flops, 1)] };
 }
 
-function factsPart(whole, say) {
+function factsPart(whole, go, say) {
   const rows = ['shape', 'reach', 'parameters', 'flops'].map((name) => [markup`<dt>${say(name)}</dt>`,
     markup`<dd>${set(element('output'), { 'data-number': name })} <span></span></dd>`]);
-  const node = markup`<div class="live-block-facts"><p><b></b> <code></code></p><p class="live-block-words"></p><dl>${rows.flat()}</dl></div>`;
+  const node = markup`<div class="live-block-facts"><div class="live-caption"><p><b></b> <code></code></p><span>${go}</span></div><p class="live-block-words"></p><dl>${rows.flat()}</dl></div>`;
   const [title, module, words] = node.querySelectorAll('b, code, .live-block-words');
   return { node, draw: (block) => {
     [title.textContent, module.textContent, words.textContent] = [nameOf(block, say), block.module, say(kindOf(block))];
@@ -121,7 +121,9 @@ const fields = ({ blocks, times }) => ({ block: whole(2, 0, blocks.length - 1), 
 
 function build({ data, state, say, changed }) {
   const { blocks, times, x0, eps, guesses, caption } = data, block = () => blocks[state.block], t = () => times[state.time];
-  const facts = factsPart(data.whole, say), drawn = mapPart(blocks, choose, say), speech = announcer();
+  // On a phone the blocks are narrower than a finger: these two go through them as well.
+  const go = [-1, 1].map((way) => set(button(way < 0 ? '◂' : '▸', () => choose((state.block + way + blocks.length) % blocks.length)), { 'aria-label': say(way < 0 ? 'blockBefore' : 'blockAfter') }));
+  const facts = factsPart(data.whole, go, say), drawn = mapPart(blocks, choose, say), speech = announcer();
   const shown = tile(...say.rich('state', { x: symbol('x', 't') })), guess = tile(...say.rich('guess', { x: symbol('x̂', '0', 'signal') })), listens = tile(say('listens'));
   const channels = Array.from({ length: Math.max(...blocks.map((b) => b.low.length)) }, () => tile());
   const clock = timeline({ last: times.length - 1, say, describe: (v) => say('at', { t: times[v] }), show: (v) => { state.time = v; draw(); }, seconds: 4 });

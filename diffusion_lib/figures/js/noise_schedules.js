@@ -302,7 +302,7 @@ function build({ data, state, say, changed }) {
   }
   function numbers() {
     const { steps, i } = state, { alpha, sigma, bar, noise, snr, beta } = momentOf(curve, steps, i, say), name = say(state.kind);
-    return [{ title: say('title', { name, i, steps: say.count(steps), t: i / steps }), head: [say('quantity'), say('value')], rows: [['α', alpha], ['σ', sigma],
+    return [{ title: say('title', { name, i, steps: say.count(steps), t: (i / steps).toFixed(3) }), head: [say('quantity'), say('value')], rows: [['α', alpha], ['σ', sigma],
       [say('shareOf', { what: say('pictureRow') }), bar], [say('shareOf', { what: say('staticRow') }), noise], ['log-SNR', snr], [say('beta'), beta]] },
     { title: say('tenths'), head: ['t', 'α', 'σ', 'log-SNR'], rows: Array.from({ length: 11 }, (_, k) => {
       const at = momentOf(curve, GRID, (GRID * k) / 10, say);

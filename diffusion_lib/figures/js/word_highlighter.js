@@ -146,7 +146,7 @@ function build({ data: { prompts, marker }, state, say, language, changed }) {
   }
   const numbers = () => [{ title: say('title', { view: viewName(prompt.views[state.view], say), at: describe(state.place) }), head: ['word', 'share', 'high', 'loudness'].map((key) => say(key)),
     rows: prompt.views[state.view].means[last - state.place].map((mean, token) =>
-      [wordAt(token), percent(mean), percent(prompt.views[state.view].high[token], 1), token ? changeWithout(prompt, token).toFixed(2) : '–']) }];
+      [wordAt(token), percent(mean, 1), percent(prompt.views[state.view].high[token], 1), token ? changeWithout(prompt, token).toFixed(2) : '–']) }];
 
   speak(state.prompt);
   return { node, numbers, stop: clock.stop };

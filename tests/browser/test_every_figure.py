@@ -1,0 +1,297 @@
+"""What every live figure keeps: its state in a link, Reset, its numbers, its picture, two languages, a finger, a small screen, paper.
+
+A figure is found by its file. What it draws is tested beside it, in a file of its own name.
+"""
+
+import base64
+import csv
+import gzip
+import io
+import json
+import re
+
+import pytest
+from PIL import Image
+
+from conftest import ROOT, SITE, figure_data, page_with
+from diffusion_lib import engine
+from diffusion_lib.figures._base import lean, module_source, words_of
+
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+FIGURES = sorted(path.stem for path in (ROOT / "diffusion_lib" / "figures" / "js").glob("[!_]*.js"))
+every_figure = pytest.mark.parametrize("stem", FIGURES)
+
+# All that a reader sees of a figure: pixels, curves, numbers.
+DRAWN = """figure => [...figure.querySelectorAll('.live-body canvas, .live-body path, .live-body [data-number]')].filter(e => e.checkVisibility()).map(e =>
+    e.tagName === 'CANVAS' ? e.toDataURL() : e.tagName === 'path' ? e.getAttribute('d') : e.textContent)"""
+PARTS = """figure => ['text', 'label'].flatMap(kind => [...figure.querySelectorAll('.live *')].filter(e => !e.closest('.live-still, pre') && e.tagName !== 'OPTION').flatMap(e =>
+    kind === 'text' ? [...e.childNodes].filter(n => n.nodeType === 3).map(n => n.data) : ['aria-label', 'aria-valuetext', 'title'].map(a => e.getAttribute(a))))
+    .filter(t => t && t.trim())"""
+
+
+def drawn(figure) -> list[str]:
+    return figure.evaluate(DRAWN)
+
+
+def press(figure, key: str) -> None:
+    """A control of the foot, by its key in the table of words."""
+    tongue = figure.locator(".live").last.get_attribute("lang")
+    figure.locator(".live-foot").get_by_text(words_of(figure.get_attribute("data-figure"))[tongue][key], exact=True).click()
+
+
+def change_something(figure) -> None:
+    """The last of the first choice, and the clock a third further on."""
+    radios = figure.locator(".live-choice input:enabled")
+    if radios.count():
+        name = radios.first.get_attribute("name")
+        figure.locator(f'.live-choice input[name="{name}"]').last.check(force=True)
+    figure.locator(".live-time input").evaluate(
+        "s => { s.value = (Number(s.value) + Math.ceil(s.max / 3)) % (Number(s.max) + 1); s.dispatchEvent(new Event('input', { bubbles: true })); }")
+
+
+def tables(figure) -> list[list[str]]:
+    figure.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return figure.locator(".live-table").evaluate("box => [...box.querySelectorAll('caption, tr')].map(row => row.cells ? [...row.cells].map(c => c.textContent) : [row.textContent])")
+
+
+def numerals(text: str) -> list[str]:
+    return re.findall(r"\d[\d.,]*\d|\d", text)
+
+
+def assert_numbers_are_told(figure) -> None:
+    told = numerals(" ".join(cell for row in tables(figure) for cell in row))
+    shown = numerals(" ".join(figure.locator(".live-body [data-number]:visible").all_text_contents()))
+    assert shown and not set(shown) - set(told), f"drawn, but not among the numbers: {sorted(set(shown) - set(told))}"
+
+
+# ---- Its state -----------------------------------------------------------------------------------------------------------
+
+@every_figure
+def test_link_reset_and_numbers(open_figure, open_page, stem):
+    page, figure = open_figure(stem)
+    first = drawn(figure)
+    press(figure, "numbers")
+    assert_numbers_are_told(figure)
+    change_something(figure)
+    changed = drawn(figure)
+    assert changed != first
+    assert_numbers_are_told(figure)
+
+    with page.expect_download() as download:
+        press(figure, "csv")
+    rows = list(csv.reader(io.StringIO(download.value.path().read_text(encoding="utf-8-sig"))))
+    assert [[cell.replace("−", "-") for cell in row] for row in rows] == [[cell.replace("−", "-") for cell in row] for row in tables(figure)]
+
+    page.evaluate("history.replaceState(null, '', '#another=t:1')")
+    press(figure, "link")
+    own, *others = page.evaluate("location.hash.slice(1)").split("&")
+    assert own.startswith(f"{stem}=") and others == ["another=t:1"]                   # other figures keep their entries
+    press(figure, "reset")
+    assert drawn(figure) == first
+    page.evaluate("own => { location.hash = own; }", own)                             # followed on the same page
+    page.wait_for_function(f"([figure, drawn]) => JSON.stringify(({DRAWN})(figure)) === JSON.stringify(drawn)", arg=[figure.element_handle(), changed])
+
+    again = open_page(f"{page_with(stem)}#{own}").locator(f'[data-figure="{stem}"]').first
+    again.page.wait_for_function("figure => figure.dataset.state === 'live'", arg=again.element_handle())
+    assert drawn(again) == changed
+    assert again.evaluate("f => { const { top, bottom } = f.getBoundingClientRect(); return top < innerHeight && bottom > 0; }")      # the link brings the reader there
+
+
+@every_figure
+def test_a_link_that_makes_no_sense_opens_the_figure_as_it_begins(open_figure, open_page, stem):
+    _, figure = open_figure(stem)
+    parts = re.findall(r"[\[{,]?(\w+):", figure.locator(".live-foot a").get_attribute("href"))
+    odd = open_page(f"{page_with(stem)}#{stem}=" + ",".join(f"{part}:{odd}" for part in parts for odd in ("%E0%A4%A", "", "nonsense")) + ",__proto__:1,t")
+    broken = odd.locator(f'[data-figure="{stem}"]').first
+    odd.wait_for_function("figure => figure.dataset.state === 'live'", arg=broken.element_handle())
+    assert drawn(broken) == drawn(figure)
+
+
+# ---- What it gives away ----------------------------------------------------------------------------------------------------
+
+@every_figure
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_picture_is_what_is_seen(open_figure, stem, theme):
+    page, figure = open_figure(stem, color_scheme=theme)
+    with page.expect_download() as download:
+        press(figure, "picture")
+    assert download.value.suggested_filename == f"{stem}.png"
+    image = Image.open(download.value.path())
+    assert image.format == "PNG"
+    body, canvas = figure.locator(".live-body").bounding_box(), figure.locator(".live-body canvas:visible").first
+    scale, box = image.width / body["width"], canvas.bounding_box()
+    left, top = (box["x"] - body["x"]) * scale, (box["y"] - body["y"]) * scale
+    cut = image.convert("RGB").crop((round(left), round(top), round(left + box["width"] * scale), round(top + box["height"] * scale)))
+    seen = Image.open(io.BytesIO(base64.b64decode(canvas.evaluate("c => c.toDataURL()").split(",")[1]))).convert("RGB")
+    assert len(set(seen.getdata())) > 1 or stem == "dream_machine"
+    for x in range(1, 8, 2):
+        for y in range(1, 8, 2):                             # in the middle of a pixel of the canvas
+            i, j = seen.width * x // 8, seen.height * y // 8
+            there = cut.getpixel((int((i + 0.5) * cut.width / seen.width), int((j + 0.5) * cut.height / seen.height)))
+            assert max(abs(a - b) for a, b in zip(there, seen.getpixel((i, j)))) <= 2
+    assert (sum(image.convert("RGB").getpixel((3, 3))) < 200) == (theme == "dark")
+    assert len(image.convert("RGB").getcolors(2**24)) > 50   # words and edges too, not one flat sheet
+
+
+# ---- Its languages ---------------------------------------------------------------------------------------------------------
+
+@every_figure
+def test_the_tables_of_words_are_complete(stem):
+    tables = words_of(stem)
+    assert set(tables) == {"en", "te"}
+    for language, words in tables.items():
+        assert words.keys() == tables["en"].keys(), f"{language}: {words.keys() ^ tables['en'].keys()}"
+        for key, text in words.items():
+            assert text.strip() or not tables["en"][key].strip(), f"{language}: {key} is empty"
+            assert sorted(set(re.findall(r"{\w+}|</?\w+", text))) == sorted(set(re.findall(r"{\w+}|</?\w+", tables["en"][key]))), f"{language}: {key} lacks a place or a mark"
+    source = module_source(stem)
+    asked = set(re.findall(r"say(?:\.rich)?\('(\w+)'", source))
+    assert asked <= set(tables["en"]), f"no words for {asked - set(tables['en'])}"
+
+
+def test_the_same_words_are_the_same_in_telugu():
+    telugu = {}
+    for stem in FIGURES:
+        tables = words_of(stem)
+        for key, english in tables["en"].items():
+            assert telugu.setdefault(english, tables["te"][key]) == tables["te"][key], f"{stem}: {english!r} is {tables['te'][key]!r} here, {telugu[english]!r} elsewhere"
+
+
+def phrases(text: str) -> list[str]:
+    """The pieces of a text between its places and marks that hold a word."""
+    return [piece.strip() for piece in re.split(r"{\w+}|<[^>]*>", text) if re.search("[A-Za-z]{4}", piece)]
+
+
+def all_texts(value) -> list[str]:
+    if isinstance(value, str):
+        return [value] if len(value) < 1_000 else []
+    return [text for one in (value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()) for text in all_texts(one)]
+
+
+@every_figure
+def test_telugu_leaves_no_english_behind(open_figure, stem):
+    """On a phone of 320 pixels, with a finger, in the dark: with all that is open the figure fits, and axe finds nothing."""
+    page, figure = open_figure(stem, viewport={"width": 320, "height": 640}, has_touch=True, is_mobile=True, color_scheme="dark")
+    press(figure, "numbers")
+    first = drawn(figure)
+    figure.locator(".live-foot select").select_option("te")
+    assert figure.locator(".live").last.get_attribute("lang") == "te"
+    page.wait_for_timeout(500)                               # the announcer waits until the reader stands still
+    data = sorted(all_texts(figure_data(stem)), key=len, reverse=True)
+    for text in figure.evaluate(PARTS):
+        for given in data:
+            text = text.replace(given, "")
+        for english in words_of(stem)["en"].values():
+            assert not any(phrase in text for phrase in phrases(english)), f"English is left: {text!r} ({english!r})"
+    assert [d for d in drawn(figure) if d.startswith(("data:", "M"))] == [d for d in first if d.startswith(("data:", "M"))]     # the state stays
+    fits(page, figure, 320)
+    assert_fingers_fit(figure)
+    page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
+    faults = figure.evaluate("figure => axe.run(figure).then(result => result.violations)")
+    assert not faults, [(fault["id"], [node["html"][:200] for node in fault["nodes"][:3]]) for fault in faults]
+    page.reload()
+    page.wait_for_function(f"document.querySelector('[data-figure={stem}]').scrollIntoView() ?? document.querySelector('[data-figure={stem}] .live:last-child').lang === 'te'")
+
+
+# ---- Screens and fingers ---------------------------------------------------------------------------------------------------
+
+def fits(page, figure, width: int) -> None:
+    wide = figure.evaluate("""(figure, width) => [...figure.querySelectorAll('*')].filter(e => e.checkVisibility() && !e.closest('.live-hidden, .live-table, .live-still, svg')
+        && (e.getBoundingClientRect().right > width + 1 || e.getBoundingClientRect().left < -1)).map(e => e.outerHTML.slice(0, 160))""", width)
+    assert not wide and page.evaluate("document.documentElement.scrollWidth") <= width, wide
+
+
+def assert_fingers_fit(figure) -> None:
+    """WCAG 2.2, 2.5.8: 24 by 24 pixels, but for the U-Net's blocks, which two buttons go through as well; buttons and menus are
+    44 high. And no large place that swallows a scrolling finger."""
+    small = figure.evaluate("""figure => [...figure.querySelectorAll('button, a, select, input:not([type=file], .live-block input), summary')].filter(e => e.checkVisibility()).map(e => {
+        const { width, height } = e.getBoundingClientRect(), least = e.matches('button, a, select') ? 44 : 24;
+        return width < 23.5 || height < least - 0.5 ? [e.outerHTML.slice(0, 120), width, height] : null; }).filter(Boolean)""")
+    assert not small, small
+    traps = figure.evaluate("""figure => [...figure.querySelectorAll('*')].filter(e => e.checkVisibility() && getComputedStyle(e).touchAction === 'none'
+        && e.getBoundingClientRect().width > 64).map(e => e.outerHTML.slice(0, 120))""")
+    assert not traps, traps
+
+
+@every_figure
+@pytest.mark.parametrize("width", [320, 768, 2560])
+def test_it_fits_every_screen(open_figure, stem, width):
+    page, figure = open_figure(stem, viewport={"width": width, "height": 900})
+    press(figure, "numbers")
+    fits(page, figure, width)
+
+
+@every_figure
+def test_it_can_be_used_without_a_mouse_and_is_spoken(open_figure, stem):
+    page, figure = open_figure(stem)
+    controls = figure.locator(":is(button, a, select, input:not([type=file]), summary, [tabindex='0']):visible:enabled")
+    unreached = controls.evaluate_all("all => all.filter(e => e.tabIndex < 0).map(e => e.outerHTML.slice(0, 120))")
+    assert not unreached, unreached
+    numbers = figure.locator(".live-foot button[aria-expanded]")
+    numbers.focus()
+    numbers.press("Enter")
+    assert numbers.get_attribute("aria-expanded") == "true" and figure.get_by_role("region").locator("table").count() > 0
+    slider = figure.locator(".live-time input")
+    slider.focus()
+    slider.press("Home")
+    slider.press("ArrowRight")
+    assert slider.get_attribute("aria-valuetext")
+    page.wait_for_function("figure => [...figure.querySelectorAll('.live-body [aria-live]')].some(e => e.textContent.trim())", arg=figure.element_handle())
+    figure.locator(".live-foot button").first.press("Space")
+    assert figure.get_by_role("status").last.text_content() == words_of(stem)["en"]["wasReset"]
+
+
+@every_figure
+def test_nothing_moves_where_motion_is_not_wanted(open_figure, stem):
+    page, figure = open_figure(stem, reduced_motion="reduce")
+    before = drawn(figure)
+    page.wait_for_timeout(1_500)
+    assert drawn(figure) == before
+    assert figure.evaluate("figure => figure.getAnimations({ subtree: true }).length") == 0
+
+
+# ---- Without it ------------------------------------------------------------------------------------------------------------
+
+@every_figure
+def test_still_pictures_stay_where_the_module_fails(open_page, address, stem):
+    page = open_page("search.html")                          # a page without figures; the route below has to come first
+    page.route(f"**/_static/figures/{stem}.js", lambda route: route.fulfill(status=200, content_type="text/javascript", body="throw new Error('broken');"))
+    page.goto(address + page_with(stem))
+    figure = page.locator(f'[data-figure="{stem}"]').first
+    figure.scroll_into_view_if_needed()
+    page.wait_for_function("figure => figure.dataset.state === 'still'", arg=figure.element_handle())
+    assert figure.locator("img").first.is_visible()
+    assert page.faults and all("could not start: broken" in fault for fault in page.faults)
+    page.faults.clear()
+
+
+@every_figure
+def test_print_shows_the_still_pictures(open_figure, stem):
+    page, figure = open_figure(stem)
+    assert figure.locator("canvas").first.is_visible() and not figure.locator("img").first.is_visible()
+    page.emulate_media(media="print")
+    assert figure.locator("img").first.is_visible() and not figure.locator("canvas, .live-foot").first.is_visible()
+
+
+@every_figure
+def test_it_keeps_its_budget(stem):
+    """JavaScript: all parts but the engine, which has its own bar (tests/test_engine.py). Data: with the module."""
+    module = (SITE / "_static" / "figures" / f"{stem}.js").read_text(encoding="utf-8")
+    assert module == module_source(stem), "the built site has another module: run `make site`"
+    assert len(json.dumps(figure_data(stem), ensure_ascii=False).encode()) + len(module.encode()) <= 500_000
+    own = module.replace(lean(engine.module_source()), "")
+    assert 3_000 < len(gzip.compress(own.encode(), 9)) <= 15_000
+
+
+@every_figure
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_jumps_when_it_comes_to_life(open_page, stem, width):
+    """Room for the figure is kept: what follows it moves by less than a line of text for every screen of figure."""
+    page = open_page("search.html", viewport={"width": width, "height": 900})
+    page.add_init_script("new PerformanceObserver(l => { for (const e of l.getEntries()) window.shift = (window.shift ?? 0) + e.value; }).observe({ type: 'layout-shift', buffered: true })")
+    page.goto(page.url.replace("search.html", page_with(stem)))
+    for figure in page.locator("[data-figure]").all():
+        figure.scroll_into_view_if_needed()
+        page.wait_for_function("figure => figure.dataset.state", arg=figure.element_handle())
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.shift ?? 0") < 0.1
