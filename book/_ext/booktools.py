@@ -50,10 +50,10 @@ def copy_assets(app, config):
             write_if_changed(STATIC / "vendor" / folder / source.name, source.read_bytes())
     from diffusion_lib.figures._base import module_source
 
-    js = ROOT / "diffusion_lib" / "figures" / "js"
-    for module in js.glob("[!_]*.js"):
-        write_if_changed(STATIC / "figures" / module.name, module_source(module.stem).encode())
-    write_if_changed(STATIC / "figures" / "figures.css", (js / "_shared.css").read_bytes())
+    figures = ROOT / "diffusion_lib" / "figures"
+    for module in [*figures.glob("js/[!_]*.js"), *ROOT.glob("book/example_figure/js/*.js")]:
+        write_if_changed(STATIC / "figures" / module.name, module_source(module.stem, module.parent.parent).encode())
+    write_if_changed(STATIC / "figures" / "figures.css", (figures / "js" / "_shared.css").read_bytes())
 
 
 def write_if_changed(path: Path, content: bytes):

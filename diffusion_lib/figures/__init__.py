@@ -4,6 +4,7 @@
     flow_of_time(walks, pet=record_guesses(model, picture, "a grey frog", seed=7))
 """
 
+from ._base import LiveFigure, lossless, module_source, present, still_row
 from ._walks import Walk, record_ancestral, record_guesses, record_walks
 from .dream_machine import dream_machine
 from .flow_of_time import cat_photo, flow_of_time

@@ -24,20 +24,18 @@ from ..pictures import to_image
 from ._models import models_for
 from ._walks import Walk
 
-JS = Path(__file__).parent / "js"
+HERE = Path(__file__).parent
+JS = HERE / "js"
 GUESS_RANGE = 1.5                                            # a model's guess overshoots [-1, 1] a little; beyond this it is cut off
 NOISE_RANGE = 4.0                                            # of 10^5 standard normal numbers, six lie outside +-4
 
 
-WORDS = Path(__file__).parent / "words"
-
-
-def module_source(stem: str) -> str:
+def module_source(stem: str, folder: Path = HERE) -> str:
     """The JavaScript of the figure `stem`: of what all figures share the part that it uses, the engine where it opens a model,
-    its own part, and the table of its words."""
-    shared, own = ((JS / f"{name}.js").read_text(encoding="utf-8") for name in ("_shared", stem))
+    its own part, and the table of its words. folder: holds js/<stem>.js and words/<stem>.json."""
+    shared, own = ((place / f"{name}.js").read_text(encoding="utf-8") for place, name in ((JS, "_shared"), (folder / "js", stem)))
     own = lean((engine.module_source() if engine.is_asked_for(own) else "") + "\n" + own)
-    table = json.dumps(words_of(stem), ensure_ascii=False, separators=(",", ":"))
+    table = json.dumps(words_of(stem, folder), ensure_ascii=False, separators=(",", ":"))
     return f"{used_of(shared, own)}{own}const WORDS = {table};\n"
 
 
@@ -57,9 +55,9 @@ def used_of(shared: str, own: str) -> str:
     return "".join(part for name, part in named.items() if name in kept)
 
 
-def words_of(stem: str) -> dict[str, dict[str, str]]:
+def words_of(stem: str, folder: Path = HERE) -> dict[str, dict[str, str]]:
     """All that the figure `stem` says, language by language: the words of all figures, and its own before them."""
-    shared, own = (json.loads((WORDS / f"{name}.json").read_text(encoding="utf-8")) for name in ("_shared", stem))
+    shared, own = (json.loads((place / "words" / f"{name}.json").read_text(encoding="utf-8")) for place, name in ((HERE, "_shared"), (folder, stem)))
     return {language: shared[language] | own[language] for language in shared}
 
 

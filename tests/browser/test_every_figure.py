@@ -18,7 +18,7 @@ from diffusion_lib import engine
 from diffusion_lib.figures._base import lean, module_source, words_of
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-FIGURES = sorted(path.stem for path in (ROOT / "diffusion_lib" / "figures" / "js").glob("[!_]*.js"))
+FIGURES = {path.stem: path.parent.parent for folder in ("diffusion_lib/figures", "book/example_figure") for path in sorted((ROOT / folder).glob("js/[!_]*.js"))}
 every_figure = pytest.mark.parametrize("stem", FIGURES)
 
 # All that a reader sees of a figure: pixels, curves, numbers.
@@ -29,6 +29,10 @@ PARTS = """figure => ['text', 'label'].flatMap(kind => [...figure.querySelectorA
     .filter(t => t && t.trim())"""
 
 
+def words(stem: str) -> dict[str, dict[str, str]]:
+    return words_of(stem, FIGURES[stem])
+
+
 def drawn(figure) -> list[str]:
     return figure.evaluate(DRAWN)
 
@@ -36,7 +40,7 @@ def drawn(figure) -> list[str]:
 def press(figure, key: str) -> None:
     """A control of the foot, by its key in the table of words."""
     tongue = figure.locator(".live").last.get_attribute("lang")
-    figure.locator(".live-foot").get_by_text(words_of(figure.get_attribute("data-figure"))[tongue][key], exact=True).click()
+    figure.locator(".live-foot").get_by_text(words(figure.get_attribute("data-figure"))[tongue][key], exact=True).click()
 
 
 def change_something(figure) -> None:
@@ -137,14 +141,14 @@ def test_the_picture_is_what_is_seen(open_figure, stem, theme):
 
 @every_figure
 def test_the_tables_of_words_are_complete(stem):
-    tables = words_of(stem)
+    tables = words(stem)
     assert set(tables) == {"en", "te"}
-    for language, words in tables.items():
-        assert words.keys() == tables["en"].keys(), f"{language}: {words.keys() ^ tables['en'].keys()}"
-        for key, text in words.items():
+    for language, table in tables.items():
+        assert table.keys() == tables["en"].keys(), f"{language}: {table.keys() ^ tables['en'].keys()}"
+        for key, text in table.items():
             assert text.strip() or not tables["en"][key].strip(), f"{language}: {key} is empty"
             assert sorted(set(re.findall(r"{\w+}|</?\w+", text))) == sorted(set(re.findall(r"{\w+}|</?\w+", tables["en"][key]))), f"{language}: {key} lacks a place or a mark"
-    source = module_source(stem)
+    source = module_source(stem, FIGURES[stem])
     asked = set(re.findall(r"say(?:\.rich)?\('(\w+)'", source))
     assert asked <= set(tables["en"]), f"no words for {asked - set(tables['en'])}"
 
@@ -152,7 +156,7 @@ def test_the_tables_of_words_are_complete(stem):
 def test_the_same_words_are_the_same_in_telugu():
     telugu = {}
     for stem in FIGURES:
-        tables = words_of(stem)
+        tables = words(stem)
         for key, english in tables["en"].items():
             assert telugu.setdefault(english, tables["te"][key]) == tables["te"][key], f"{stem}: {english!r} is {tables['te'][key]!r} here, {telugu[english]!r} elsewhere"
 
@@ -181,7 +185,7 @@ def test_telugu_leaves_no_english_behind(open_figure, stem):
     for text in figure.evaluate(PARTS):
         for given in data:
             text = text.replace(given, "")
-        for english in words_of(stem)["en"].values():
+        for english in words(stem)["en"].values():
             assert not any(phrase in text for phrase in phrases(english)), f"English is left: {text!r} ({english!r})"
     assert [d for d in drawn(figure) if d.startswith(("data:", "M"))] == [d for d in first if d.startswith(("data:", "M"))]     # the state stays
     fits(page, figure, 320)
@@ -238,7 +242,7 @@ def test_it_can_be_used_without_a_mouse_and_is_spoken(open_figure, stem):
     assert slider.get_attribute("aria-valuetext")
     page.wait_for_function("figure => [...figure.querySelectorAll('.live-body [aria-live]')].some(e => e.textContent.trim())", arg=figure.element_handle())
     figure.locator(".live-foot button").first.press("Space")
-    assert figure.get_by_role("status").last.text_content() == words_of(stem)["en"]["wasReset"]
+    assert figure.get_by_role("status").last.text_content() == words(stem)["en"]["wasReset"]
 
 
 @every_figure
@@ -277,7 +281,7 @@ def test_print_shows_the_still_pictures(open_figure, stem):
 def test_it_keeps_its_budget(stem):
     """JavaScript: all parts but the engine, which has its own bar (tests/test_engine.py). Data: with the module."""
     module = (SITE / "_static" / "figures" / f"{stem}.js").read_text(encoding="utf-8")
-    assert module == module_source(stem), "the built site has another module: run `make site`"
+    assert module == module_source(stem, FIGURES[stem]), "the built site has another module: run `make site`"
     assert len(json.dumps(figure_data(stem), ensure_ascii=False).encode()) + len(module.encode()) <= 500_000
     own = module.replace(lean(engine.module_source()), "")
     assert 3_000 < len(gzip.compress(own.encode(), 9)) <= 15_000
