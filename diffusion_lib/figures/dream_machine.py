@@ -26,7 +26,7 @@ NETWORK, JUDGE = "pets32-text", "pets32-classifier"
 EXAMPLES = (("en", "make this into a cat!"), ("en", "turn this static into a cat wearing a hat"), ("en", "denoise this into a dog"),
             ("te", "దీని నాయిస్ తీసివేసి కుక్కలా మార్చు"), ("en", "a sleepy green frog with glasses on a pink background"), ("te", "కిరీటం పెట్టుకున్న కుందేలు"))
 RECORDED_STEPS = 10
-ARCHIVE, FRESH = 840, 100                                    # training pictures that are looked through, and real ones to compare with
+ARCHIVE, FRESH = 660, 100                                    # training pictures that are looked through, and real ones to compare with
 COLUMNS = 30                                                 # of the archive's sheet
 
 

@@ -18,6 +18,7 @@ from playwright.sync_api import expect
 
 import diffusion_lib as dl
 from conftest import ROOT
+from diffusion_lib.figures._base import words_of
 from reading import SCHEDULE, T, canvas, levels_apart, number, on_screen, static
 
 SERVER, KERNEL = (ROOT / folder / "bin" / "python" for folder in (".venv-grading", ".venv"))
@@ -123,6 +124,27 @@ def test_a_figure_answers_the_keyboard(notebook):
         assert abs(number(figure, "alpha") - alpha) < 0.6e-4
         x0, eps = dl.figures.cat_photo(64), static(7, 64)
         assert levels_apart(canvas(figure, "what you see"), on_screen(alpha * x0 + sigma * eps)) <= 1
+
+
+def test_the_foot_of_a_figure(notebook):
+    """Its numbers follow, its picture can be kept, Reset leads back, Telugu is there; a notebook has no page that a link could lead to."""
+    figure = notebook.locator(".jp-OutputArea .live").first
+    words = words_of("noise_schedules")
+    foot = {key: figure.locator(".live-foot").get_by_text(words["en"][key], exact=True) for key in ("reset", "numbers", "picture")}
+    assert figure.locator(".live-foot a").count() == 0
+    slider = figure.locator(".live-time input[type=range]")
+    slider.press("Home")
+    foot["numbers"].click()
+    expect(figure.locator(".live-table")).to_contain_text("1.0000")
+    with notebook.expect_download() as download:
+        foot["picture"].click()
+    assert download.value.path().read_bytes().startswith(b"\x89PNG")
+    figure.locator(".live-foot select").select_option("te")
+    expect(figure.locator(".live-foot")).to_contain_text(words["te"]["reset"])
+    expect(figure.locator('[data-number="i"]').first).to_have_text("0")
+    figure.locator(".live-foot select").select_option("en")
+    foot["reset"].click()
+    expect(figure.locator('[data-number="i"]').first).to_have_text("300")
 
 
 def test_a_slider_reaches_the_kernel_and_comes_back(notebook):

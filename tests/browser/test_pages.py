@@ -9,7 +9,6 @@ from conftest import ROOT, SITE, page_names
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = page_names() or ["index.html"]
-FIGURES = sorted(path.stem for path in (ROOT / "diffusion_lib" / "figures" / "js").glob("[!_]*.js"))
 
 
 class Links(HTMLParser):
@@ -98,51 +97,3 @@ def test_chapter_reads_without_javascript(open_page, name):
     for image in page.locator("[data-figure] img").all():
         assert image.is_visible() and image.get_attribute("alt")
     assert page.locator("[data-figure]").count() == page.locator("[data-figure]:has(.live-still img)").count()
-
-
-@pytest.mark.parametrize("stem", FIGURES)
-def test_still_pictures_stay_where_the_module_fails(open_page, address, stem):
-    from conftest import page_with
-
-    page = open_page("search.html")                          # a page without figures; the route below has to come first
-    page.route(f"**/_static/figures/{stem}.js", lambda route: route.fulfill(status=200, content_type="text/javascript", body="throw new Error('broken');"))
-    page.goto(address + page_with(stem))
-    figure = page.locator(f'[data-figure="{stem}"]').first
-    figure.scroll_into_view_if_needed()
-    page.wait_for_function("figure => figure.dataset.state === 'still'", arg=figure.element_handle())
-    assert figure.locator("img").first.is_visible()
-    assert page.faults and all("could not start: broken" in fault for fault in page.faults)
-    page.faults.clear()
-
-
-@pytest.mark.parametrize("stem", FIGURES)
-def test_print_shows_the_still_pictures(open_figure, stem):
-    page, figure = open_figure(stem)
-    assert figure.locator("canvas").first.is_visible() and not figure.locator("img").first.is_visible()
-    page.emulate_media(media="print")
-    assert figure.locator("img").first.is_visible() and not figure.locator("canvas").first.is_visible()
-
-
-@pytest.mark.parametrize("stem", FIGURES)
-def test_figure_keeps_its_budget(stem):
-    from conftest import page_with
-
-    text = (SITE / page_with(stem)).read_text(encoding="utf-8")
-    start = text.index(f'<div data-figure="{stem}"')
-    data = text[start:text.index("</script>", start)].encode()
-    module = (SITE / "_static" / "figures" / f"{stem}.js").read_bytes()
-    assert 10_000 < len(data) and len(data) + len(module) <= 500_000
-
-
-@pytest.mark.parametrize("stem", FIGURES)
-@pytest.mark.parametrize("width", [1280, 390])
-def test_nothing_jumps_when_a_figure_comes_to_life(open_page, stem, width):
-    """Room for the figure is kept: what follows it moves by less than a line of text for every screen of figure."""
-    from conftest import page_with
-
-    page = open_page("search.html", viewport={"width": width, "height": 900})
-    page.add_init_script("new PerformanceObserver(l => { for (const e of l.getEntries()) window.shift = (window.shift ?? 0) + e.value; }).observe({ type: 'layout-shift', buffered: true })")
-    page.goto(page.url.replace("search.html", page_with(stem)))
-    start_figures(page)
-    page.wait_for_timeout(300)
-    assert page.evaluate("window.shift ?? 0") < 0.1

@@ -5,9 +5,10 @@ const load = async (model) => { const x0 = await decodePicture(model.get('pet'))
 const fields = () => ({ t: whole(300, 0, T) });
 
 function build({ data: { x0, eps }, state, say, changed }) {
-  const shown = tile(...say.rich('caption', { x: symbol('x', 't') })), describe = (t) => say('at', { t });
+  const shown = tile(...say.rich('caption', { x: symbol('x', 't') })), pet = tile(...say.rich('pet', { x: symbol('x', '0') }));
+  const describe = (t) => say('at', { t });
   const time = timeline({ last: T, say, describe, show });
-  const node = markup`<div class="live-body">${shown.node}
+  const node = markup`<div class="live-body"><div class="live-pair">${[shown.node, pet.node]}</div>
     <p class="live-readout">${say.rich('readout')} ${badge('formula', say)}</p>${time.node}</div>`;
   const factors = (t) => ({ alpha: alphaAt(t).toFixed(4), sigma: sigmaAt(t).toFixed(4) });
   function show(t) {
@@ -17,6 +18,7 @@ function build({ data: { x0, eps }, state, say, changed }) {
     changed();
   }
   const numbers = () => [{ title: describe(state.t), head: [say('quantity'), say('value')], rows: Object.entries(factors(state.t)) }];
+  pet.draw(x0, say('clean'));
   time.go(state.t);
   return { node, numbers, stop: time.stop };
 }

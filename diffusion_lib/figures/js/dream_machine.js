@@ -11,7 +11,6 @@ const NARRATED = ['animal', 'hat', 'accessory'];
 
 // Pixel by pixel x where the mask says so, else y.
 const where = (mask, x, y) => x.map((value, i) => (mask[i % AREA] ? value : y[i]));
-const likeliest = (shares) => shares.indexOf(Math.max(...shares));
 const cut = (x) => x.map((value) => Math.min(1, Math.max(-1, value)));
 
 // Marks what the brush touches on its way from one place to another; places are in pixels.
@@ -70,6 +69,10 @@ function heardOf(text, vocabulary, wording) {
   if (tooMany) notices.add(tell('too_long', { length: vocabulary.length, count: words.length + tooMany }));
   return { said: words.length ? text : null, heard: tell(words.length ? 'heard' : 'heard_nothing', { words: words.join(' ') }), notices: [...notices].slice(0, 12) };
 }
+
+// What the judge takes a picture for, one thing a question. names: the words for all answers.
+const likeliest = (shares) => shares.indexOf(Math.max(...shares));
+const thingsIn = (seen, names) => Object.entries(names).map(([kind, words]) => ({ kind, best: likeliest(seen[kind]), name: words[likeliest(seen[kind])], share: Math.max(...seen[kind]) }));
 
 // ---- Data ------------------------------------------------------------------------------------------------------------
 
@@ -163,10 +166,10 @@ function decidedPart(say) {
   return { node, draw: (film, k, names) => {
     const seen = film.filter((frame) => frame.seen), last = seen.at(-1);
     node.hidden = !last;
-    list.replaceChildren(...Object.entries(last ? names : {}).map(([question, words]) => {
-      const best = likeliest(last.seen[question]), share = (frame) => frame.seen[question][best], here = seen.find((frame) => frame.k === k);
+    list.replaceChildren(...(last ? thingsIn(last.seen, names) : []).map(({ kind, best, name }) => {
+      const share = (frame) => frame.seen[kind][best], here = seen.find((frame) => frame.k === k);
       const stops = seen.toReversed().map((frame) => `color-mix(in srgb, var(--live-belief) ${(55 * share(frame)).toFixed()}%, var(--live-raised))`);
-      return set(markup`<li><span>${words[best]}</span><span>${here ? percent(share(here)) : ''}</span></li>`, { style: `background: linear-gradient(to right, ${stops}, var(--live-raised) 0)` });
+      return set(markup`<li><span>${name}</span><span>${here ? percent(share(here)) : ''}</span></li>`, { style: `background: linear-gradient(to right, ${stops}, var(--live-raised) 0)` });
     }));
   } };
 }
@@ -191,13 +194,13 @@ function lettersPart(say) {
 
 // ---- The figure ------------------------------------------------------------------------------------------------------
 
-function build({ model, data, state, say, changed }) {
-  const language = say('code'), small = data.small, speech = announcer();
+function build({ model, data, state, say, language, changed }) {
+  const { small } = data, speech = announcer();
   const input = markup`<input type="text" dir="auto" autocomplete="off" autocapitalize="off" spellcheck="false" enterkeyhint="go">`;
   Object.assign(set(input, { 'aria-label': say('ask'), placeholder: say('ask') }), { value: state.prompt });
   const go = markup`<button type="submit" class="live-button live-go">${say('draw')}</button>`;
-  const asked = on(markup`<form class="live-ask">${[input, go]}</form>`, 'submit', (event) => { event.preventDefault(); if (running) halt(); else start(); });
-  on(input, 'input', () => { state.prompt = input.value; changed(); });
+  const asked = on(markup`<form class="live-ask">${[input, go]}</form>`, 'submit', (event) => { event.preventDefault(); if (running) return halt(); if (again()) reseed(); start(); });
+  on(input, 'input', () => { state.prompt = input.value; label(); changed(); });
   const examples = markup`<div class="live-examples" role="group">${data.examples.map(([lang, text]) =>
     set(button(text, () => { state.prompt = input.value = text; start(); }), { lang }))}</div>`;
   const status = markup`<p class="live-note live-status" role="status"></p>`;
@@ -209,7 +212,8 @@ function build({ model, data, state, say, changed }) {
   const existed = existedPart(data, say), letters = lettersPart(say), decided = decidedPart(say);
   const knob = (name, range) => numberInput(say(name), state[name], range, (value) => { state[name] = value; changed(); });
   const seed = knob('seed', [0, 2 ** 32 - 1, 1]);
-  const another = button(say('another'), () => { seed.lastChild.value = state.seed = Math.floor(1e4 * Math.random()); state.card = null; start(); });
+  const reseed = () => { seed.lastChild.value = state.seed = Math.floor(1e4 * Math.random()); state.card = null; };
+  const another = button(say('another'), () => { reseed(); start(); });
   const mode = choice(say('mode'), ['watch', 'scratch'].map((one) => [one, say(one)]), (next) => { halt(); state.mode = next; arrange(); }, state.mode);
   const tools = markup`<div class="live-choices">
     ${choice(say('brush'), ['clear', 'cover'].map((one) => [one, say(one)]), (next) => { state.brush = next; }, state.brush)}
@@ -220,6 +224,7 @@ function build({ model, data, state, say, changed }) {
     ${small ? [] : [tools, rule, clock, markup`<div class="live-knobs">${[knob('steps', [1, 50, 1]), knob('guidance', [0, 8, 0.5]), seed, another, mode, badge('model', say)]}</div>`, existed.node, letters.node]}
     ${speech.node}</div>`;
 
+  node.classList.toggle('live-small', small);
   let running = null, time = null;
   clearTimeout(data.leaving);
 
@@ -228,9 +233,8 @@ function build({ model, data, state, say, changed }) {
     const come = { network: [0, 0], judge: [0, 0] };
     const progress = (who) => (...far) => {
       come[who] = far;
-      const [done, all] = [0, 1].map((i) => ((come.network[i] + come.judge[i]) / 1e6).toFixed(1));
-      tell(say(done === all ? 'starting' : 'coming', { done, all }), Object.assign(document.createElement('progress'), { value: done / all || 0 }));
-      set(status.lastChild, { 'aria-label': say('coming', { done, all }) });
+      const [done, all] = [0, 1].map((i) => ((come.network[i] + come.judge[i]) / 1e6).toFixed(1)), text = say(done === all ? 'starting' : 'coming', { done, all });
+      tell(text, set(element('progress'), { 'aria-label': text, value: done / all || 0 }));
     };
     data.judge ??= await openJudge(model, { progress: progress('judge'), signal }).catch((error) => { if (error.name === 'AbortError') throw error; return null; });
     data.network ??= await openModel(model, NETWORK, { progress: progress('network'), signal });
@@ -240,10 +244,14 @@ function build({ model, data, state, say, changed }) {
     for (const name of ['network', 'judge']) { data[name]?.close(); data[name] = null; }
   }
 
+  // In the small form its one button draws another one where nothing else is asked for.
+  const again = () => small && !running && state.film.prompt === state.prompt;
+  const label = () => { go.textContent = say(running ? 'stop' : state.mode === 'scratch' ? 'rest' : again() ? 'another' : 'draw'); };
+
   function halt() {
     running?.abort();
     running = null;
-    go.textContent = say(state.mode === 'scratch' ? 'rest' : 'draw');
+    label();
     node.removeAttribute('aria-busy');
     unfold();
   }
@@ -252,7 +260,7 @@ function build({ model, data, state, say, changed }) {
   async function work(task) {
     halt();
     const stop = running = new AbortController();
-    go.textContent = say('stop');
+    label();
     set(node, { 'aria-busy': true });
     try {
       const network = await open(stop.signal), { said, heard, notices } = heardOf(state.prompt, network.file.wish, data.notices[language]);
@@ -275,7 +283,7 @@ function build({ model, data, state, say, changed }) {
   function start(k = Infinity) {
     if (state.mode === 'scratch') { state.card ??= newCard(state.seed); state.card.rubbed = state.card.clear.map((clear) => 1 - clear); return clearing(); }
     return work(async (network, options) => {
-      const film = state.film = [], { steps, seed } = state;
+      const film = state.film = Object.assign([], { prompt: state.prompt }), { steps, seed } = state;
       clockFor(steps);
       for await (const here of walk(network.ask, network.file, { ...options, steps, seed })) {
         if (!node.isConnected) { leave(); return; }
@@ -318,10 +326,8 @@ function build({ model, data, state, say, changed }) {
   }
 
   function narrate({ seen }) {
-    const names = data.names[language], things = NARRATED.map((question) => {
-      const best = seen ? likeliest(seen[question]) : -1;
-      return best >= 0 && data.judge.questions[question][best] !== 'none' && say('thing', { name: names[question][best], share: percent(seen[question][best]) });
-    }).filter(Boolean).join(', ');
+    const names = data.names[language], noteworthy = ({ kind, best }) => NARRATED.includes(kind) && data.judge?.questions[kind][best] !== 'none';
+    const things = (seen ? thingsIn(seen, names) : []).filter(noteworthy).map(({ name, share }) => `${name} (${percent(share)})`).join(', ');
     sight.textContent = things && say('sees', { things });
     decided.draw(state.film, state.k, names);
     if (things) speech.say(sight.textContent);
@@ -395,17 +401,14 @@ function build({ model, data, state, say, changed }) {
     } else {
       now.node.lastChild.replaceChildren(...say.rich('state'));
       if (drawn) finish(Math.min(state.k < 0 ? Infinity : state.k, drawn - 1));
-      else { now.draw(staticOf(state.seed, 3 * AREA), say('idle')); fill(now.node, { k: 0, steps: state.steps }); }
+      else { now.draw(staticOf(state.seed, 3 * AREA), say('idle')); fill(now.node, { k: 0, steps: state.steps }); tell(say('idle')); }
     }
-    if (!running) go.textContent = say(scratching ? 'rest' : 'draw');
+    label();
   }
 
   function leave() { halt(); time?.stop(); close(); }
   const numbers = () => [{ title: say('walkOf', { prompt: state.prompt, seed: state.seed }), head: [say('step'), ...Object.keys(data.names[language])],
-    rows: state.film.map(({ k, seen }) => [k, ...Object.entries(data.names[language]).map(([question, names]) => {
-      const best = seen && likeliest(seen[question]);
-      return seen ? `${names[best]} ${percent(seen[question][best])}` : '–';
-    })]) }];
+    rows: state.film.map(({ k, seen }) => [k, ...(seen ? thingsIn(seen, data.names[language]).map(({ name, share }) => `${name} ${percent(share)}`) : [])]) }];
 
   arrange();
   if (state.k >= 0 && !state.film.length) setTimeout(() => start(state.k));

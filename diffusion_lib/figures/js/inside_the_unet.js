@@ -96,7 +96,7 @@ function factsOf(block, whole, say) {
 function factsPart(whole, go, say) {
   const rows = ['shape', 'reach', 'parameters', 'flops'].map((name) => [markup`<dt>${say(name)}</dt>`,
     markup`<dd>${set(element('output'), { 'data-number': name })} <span></span></dd>`]);
-  const node = markup`<div class="live-block-facts"><div class="live-caption"><p><b></b> <code></code></p><span>${go}</span></div><p class="live-block-words"></p><dl>${rows.flat()}</dl></div>`;
+  const node = markup`<div class="live-block-facts"><div class="live-caption"><p><b></b> <code></code></p><span class="live-answers">${go}</span></div><p class="live-block-words"></p><dl>${rows.flat()}</dl></div>`;
   const [title, module, words] = node.querySelectorAll('b, code, .live-block-words');
   return { node, draw: (block) => {
     [title.textContent, module.textContent, words.textContent] = [nameOf(block, say), block.module, say(kindOf(block))];

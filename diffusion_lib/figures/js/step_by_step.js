@@ -134,7 +134,7 @@ function build({ data: walks, state, say, changed }) {
   }
   function numbers() {
     const step = stepAt(state.place), { alpha, kept, fresh } = factorsOf(step), { before, taken, back, left } = ledgerOf(step);
-    return [{ title: say('thisStep', step), head: [say('quantity'), say('value')], rows: [[`x̂₀ ×`, alpha], ['ε̂ ×', kept], ['z ×', fresh],
+    return [{ title: say('thisStep', { t: step.t, s: step.s, step: step.index + 1, steps: say.count(walk.steps) }), head: [say('quantity'), say('value')], rows: [[`x̂₀ ×`, alpha], ['ε̂ ×', kept], ['z ×', fresh],
       [say('before'), before], [say('taken'), taken], [say('putsBack'), back], [say('left'), left]] },
     { title: say('allSteps'), head: ['t', 's', say('taken'), say('putsBack')], rows: walk.apart.map((one) => [one.t, one.s, one.taken.toFixed(5), one.back.toFixed(5)]) }];
   }
