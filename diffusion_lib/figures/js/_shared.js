@@ -267,8 +267,9 @@ function clockwork({ last, seconds, go, started, stopped }) {
 }
 
 // Time's own controls: a slider from 0 to `last`, one step back or on, and both ways by themselves.
-// show(t) draws; describe(t) says it in words; `say` has back, forth, stepBack, stepForth, slider, and minus and plus.
+// show(t) draws; describe(t) says it in words, which are spoken once the reader stands still; `say` has back, forth, stepBack, stepForth, slider, and minus and plus.
 function timeline({ last, say, describe, show, marks = '', seconds = 8, at = 0 }) {
+  const speech = announcer();
   let t = Math.min(at, last);
   const node = markup`<div class="live-time">
     <div class="live-time-track"><input type="range" min="0" step="1" value="0">${marks}</div>
@@ -277,7 +278,7 @@ function timeline({ last, say, describe, show, marks = '', seconds = 8, at = 0 }
       <button type="button" class="live-button live-step">${say('minus')}</button>
       <button type="button" class="live-button live-step">${say('plus')}</button>
       <button type="button" class="live-button live-play" aria-pressed="false">${say('forth')}</button>
-    </div></div>`;
+    </div>${speech.node}</div>`;
   const slider = set(node.querySelector('input'), { max: last, 'aria-label': say('slider') });
   const [back, minus, plus, forth] = node.querySelectorAll('button');
   set(minus, { 'aria-label': `${minus.textContent}: ${say('stepBack')}` });
@@ -290,6 +291,7 @@ function timeline({ last, say, describe, show, marks = '', seconds = 8, at = 0 }
     slider.value = t;
     set(slider, { 'aria-valuetext': describe(t) });
     show(t);
+    speech.say(describe(t));
   }
   const jump = (to) => { clock.stop(); go(to); };
   const toggle = (way) => (clock.way === way ? clock.stop() : clock.run(way, t));

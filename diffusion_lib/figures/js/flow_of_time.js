@@ -224,7 +224,7 @@ function outPart(walks, chosen, choose, say) {
 // ---- The figure ------------------------------------------------------------------------------------------------------
 
 function build({ data: { sources, walks }, state, say, changed }) {
-  const histogram = histogramPart(say), figures = numbersPart(say), marks = marksPart(say), speech = announcer();
+  const histogram = histogramPart(say), figures = numbersPart(say), marks = marksPart(say);
   const source = () => (state.source === 'own' ? state.own : sources[state.source]), nameOf = () => source().name ?? say(`${state.source}Name`);
   const marked = () => marks.draw(state.told, source());
   const into = intoPart(state.source, (next) => { state.source = next; state.told = { stage: 'ask' }; own.show(next === 'own'); bet.show(); time.go(time.t); }, say);
@@ -239,7 +239,7 @@ function build({ data: { sources, walks }, state, say, changed }) {
     <div class="live-panels">${into.node}${out.node}</div>
     <div class="live-clock"><p class="live-readout">${say.rich('readout')}</p>${time.node}</div>
     <div class="live-facts">${figures.node}${histogram.node}</div>
-    ${letters.node} ${speech.node}</div>`;
+    ${letters.node}</div>`;
 
   const mixture = (t) => blend(source().x0, source().eps, alphaAt(t), sigmaAt(t));
   function show(t) {
@@ -250,7 +250,6 @@ function build({ data: { sources, walks }, state, say, changed }) {
     figures.draw(x, t);
     histogram.draw(x);
     fill(node, { t });
-    speech.say(describe(t));
     changed();
   }
   function numbers() {

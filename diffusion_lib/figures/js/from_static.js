@@ -9,13 +9,13 @@ const load = (model) => Promise.all(model.get('walks').map(async (recorded) => {
 const fields = () => ({ t: whole(T, 0, T), shown: among(['walk', 'guess']) });
 
 function build({ data: walks, state, say, changed }) {
-  const { steps, stops } = walks[0], tiles = walks.map(() => tile()), speech = announcer(), describe = (t) => say('at', { t, last: T });
+  const { steps, stops } = walks[0], tiles = walks.map(() => tile()), describe = (t) => say('at', { t, last: T });
   const what = choice(say('wall'), [['walk', say('walk')], ['guess', say('guess')]], (next) => { state.shown = next; show(state.t); }, state.shown);
   const time = timeline({ last: T, say, seconds: 7, show, describe });
   const node = markup`<div class="live-body live-hero">
     <div class="live-wall">${tiles.map((one) => one.node)}</div>
     <div class="live-caption"><p class="live-readout">${say.rich('readout', { steps: String(steps) })}</p> ${badge('model', say)}</div>
-    ${time.node} ${what} ${speech.node}</div>`;
+    ${time.node} ${what}</div>`;
   const stepAt = (t) => (t === 0 ? steps : lastStop(stops, t));
 
   function pictureAt({ states, guesses }, t) {
@@ -26,7 +26,6 @@ function build({ data: walks, state, say, changed }) {
     state.t = t;
     walks.forEach((walk, i) => tiles[i].draw(pictureAt(walk, t), t === 0 ? walk.caption : say(`${state.shown}At`, { t })));
     fill(node, { t, step: stepAt(t) });
-    speech.say(describe(t));
     changed();
   }
   const numbers = () => [{ title: say('title', { what: say(state.shown), t: state.t, step: stepAt(state.t), steps }), head: [say('asked'), say('mean'), say('spread')],

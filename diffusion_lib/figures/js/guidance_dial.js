@@ -152,7 +152,7 @@ const fields = ({ scales, wishes, models }) => ({ model: among(models.map(({ nam
 
 function build({ data, state, say, changed }) {
   const { scales, wishes, models } = data, count = models[0].films[0].length / scales.length, chosen = () => models.find(({ name }) => name === state.model);
-  const tiles = Array.from({ length: count }, () => tile()), world = worldPart(say), speech = announcer();
+  const tiles = Array.from({ length: count }, () => tile()), world = worldPart(say);
   const charts = ['found', 'variety', 'burnt'].map((name) => measurePart(name, data, say));
   const choose = choice(say('which'), models.map(({ name, label }) => [name, label]), (next) => { state.model = next; begin(); }, state.model);
   const ask = choice(say('wish'), wishes.map((text, i) => [i, i === 0 ? say('long') : `“${text}”`]), (next) => { state.wish = next; show(state.mark); }, state.wish);
@@ -165,7 +165,7 @@ function build({ data, state, say, changed }) {
     <div class="live-clock"><p class="live-readout">${say.rich('readout', { note })}</p>${time.node}</div>
     <div class="live-facts live-measures">${charts.map((one) => one.node)}
       <p class="live-note">${say.rich('obeyed', { range })}</p></div>
-    ${world.node} <p class="live-note">${say('about', data)}</p> ${speech.node}</div>`;
+    ${world.node} <p class="live-note">${say('about', data)}</p></div>`;
 
   function show(i) {
     state.mark = i;
@@ -177,7 +177,6 @@ function build({ data, state, say, changed }) {
     note.textContent = say('note', { paper: minus(w - 1), pipeline: pipelineOf(w, say) });
     range.textContent = rangeOf(rows[i], 'obeyed', say);
     wish.textContent = say('statics', { wish: wishes[state.wish] });
-    speech.say(describe(i));
     changed();
   }
   function begin() {

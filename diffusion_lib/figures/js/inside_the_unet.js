@@ -145,7 +145,6 @@ function build({ data, state, say, changed }) {
       channel.node.hidden = c >= maps.length;
       if (maps[c]) channel.draw(asColours(maps[c]), say('channelAt', { c: c + 1, count: maps.length, ...at }));
     });
-    speech.say(say('title', { name: nameOf(block(), say), ...at }));
     changed();
   }
   function choose(k) {
@@ -153,8 +152,10 @@ function build({ data, state, say, changed }) {
     drawn.choose(k);
     facts.draw(block());
     draw();
+    speech.say(titleOf());
   }
-  const numbers = () => [{ title: say('title', { name: nameOf(block(), say), module: block().module, t: t() }), head: [say('channel'), say('mean'), say('spread')],
+  const titleOf = () => say('title', { name: nameOf(block(), say), module: block().module, t: t() });
+  const numbers = () => [{ title: titleOf(), head: [say('channel'), say('mean'), say('spread')],
     rows: mapsNow().map((map, c) => [block().channels[c], meanOf(map).toFixed(3), spreadOf(map).toFixed(3)]) },
   { title: say('allBlocks'), head: [say('block1'), ...['shape', 'reach', 'parameters', 'flops'].map((name) => say(name))],
     rows: blocks.map((one) => [one.module, ...Object.values(factsOf(one, data.whole, say)).map((fact) => fact.join(', '))]) }];

@@ -254,7 +254,7 @@ function curveFrom(text) {
 function build({ data, state, say, changed }) {
   let time, curve;
   const knobs = knobsPart((k, height) => { state.own = pushed(state.own, k, height); redraw(); }, say), snr = snrPart(say), betas = betaPart(say);
-  const strip = stripPart(say), verdict = verdictPart(say), moment = momentPart(say), speech = announcer();
+  const strip = stripPart(say), verdict = verdictPart(say), moment = momentPart(say);
   const straight = quietButton(say('straight'), () => { state.own = [1, 0.8, 0.6, 0.4, 0.2, 0]; redraw(); });
   const kinds = choice(say('schedule'), ['linear', 'cosine', 'flow', 'own'].map((kind) => [kind, say(kind)]), choose, state.kind);
   const pictures = choice(say('which'), ['photo', 'pet'].map((name) => [name, say(name)]), (next) => { state.picture = next; redraw(); }, state.picture);
@@ -264,7 +264,7 @@ function build({ data, state, say, changed }) {
     <div class="live-facts">${knobs.node}${snr.node}</div>
     ${strip.node} ${verdict.node}
     <div class="live-clock"><p class="live-readout">${say.rich('readout')}</p><div></div></div>
-    <div class="live-facts">${moment.node}<div class="live-panel">${moment.numbers}${betas.node}</div></div> ${speech.node}</div>`;
+    <div class="live-facts">${moment.node}<div class="live-panel">${moment.numbers}${betas.node}</div></div></div>`;
 
   const nameOf = () => (state.picture === 'pet' ? data.caption : say('photoName'));
   const describe = (i) => say('at', { i, steps: state.steps, t: i / state.steps, share: percent(curve.bar[(GRID / state.steps) * i], 1) });
@@ -274,7 +274,6 @@ function build({ data, state, say, changed }) {
     moment.draw(data[state.picture], nameOf(), curve, steps, i);
     for (const one of [knobs, snr, betas]) one.point((i / steps) * WIDE);
     fill(node, { t: (i / steps).toFixed(3), i, of: say.count(steps) });
-    speech.say(describe(i));
     changed();
   }
   function redraw() {

@@ -101,7 +101,7 @@ function sumPart(say) {
 
 function build({ data: walks, state, say, changed }) {
   let walk, time;
-  const pictures = picturesPart(say), ledger = ledgerPart(say), sum = sumPart(say), speech = announcer();
+  const pictures = picturesPart(say), ledger = ledgerPart(say), sum = sumPart(say);
   const kinds = choice(say('walk'), [['ancestral', say('ancestral')], ['ddim', say('ddim')]], (next) => { state.kind = next; start(Infinity); }, state.kind);
   const louds = choice(say('fresh'), [[1, say('z1')], [0, say('z0')]], (next) => { state.loud = next; start(state.place); }, state.loud);
   const share = (v) => percent(v, 2), { taken, back } = walks[0].apart[0];
@@ -110,7 +110,7 @@ function build({ data: walks, state, say, changed }) {
     <div class="live-choices">${kinds} ${louds} ${badge('model', say)}</div>
     ${pictures.node}
     <div class="live-clock"><p class="live-readout">${say.rich('readout')}</p><div></div></div>
-    ${sum.node} ${ledger.node} ${speech.node}</div>`;
+    ${sum.node} ${ledger.node}</div>`;
 
   const stepAt = (place) => walk.apart[walk.apart.length - 1 - place];
   const describe = (place) => { const { t, s, taken, back } = stepAt(place); return say('at', { t, s, taken: taken.toFixed(4), back: back.toFixed(4) }); };
@@ -119,7 +119,6 @@ function build({ data: walks, state, say, changed }) {
     for (const part of [pictures, sum]) part.draw(step);
     ledger.point(step.t);
     fill(node, { t: step.t, s: step.s, step: step.index + 1, steps: say.count(walk.steps) });
-    speech.say(describe(place));
     changed();
   }
   // Walks have their own numbers of recorded steps, so each choice gets a clock of its own.

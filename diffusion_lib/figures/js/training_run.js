@@ -122,14 +122,14 @@ function fields({ runs }) {
 
 function build({ data: { runs, floor }, state, say, changed }) {
   let run = runs[0], time;
-  const strips = stripsPart(run.prompts.length, say), loss = lossPart(say), byTime = byTimePart(floor, say), seen = foundPart(say), wishes = wishesPart(say), speech = announcer();
+  const strips = stripsPart(run.prompts.length, say), loss = lossPart(say), byTime = byTimePart(floor, say), seen = foundPart(say), wishes = wishesPart(say);
   const choose = choice(say('run'), runs.map(({ label }, i) => [i, label]), start, state.run);
   const how = markup`<p class="live-note"></p>`, missing = markup`<p class="live-missing" role="status" hidden></p>`;
   const recorded = markup`<div class="live-body-part">${strips.nodes} ${wishes.node}
     <div class="live-clock live-minutes"><p class="live-readout">${say.rich('readout')}</p><div></div></div>
     <div class="live-facts">${loss.node} ${byTime.node} ${seen.node}${how}</div></div>`;
   const node = markup`<div class="live-body">${hatPart(runs[0], state, say)}<div class="live-choices">${choose} ${badge('model', say)}</div>
-    ${missing} ${recorded} ${speech.node}</div>`;
+    ${missing} ${recorded}</div>`;
 
   const factsAt = (k) => ({ minute: run.minutes[k], pictures: say.count(run.pictures[k]), steps: say.count(run.steps[k]), lr: rateAt(run, k) });
   const describe = (k) => say('at', { ...factsAt(k), loss: thousandths(lossAt(run, k)) });
@@ -137,7 +137,6 @@ function build({ data: { runs, floor }, state, say, changed }) {
     state.minute = k;
     for (const part of [strips, loss, byTime, seen]) part.draw(run, k);
     fill(recorded, factsAt(k));
-    speech.say(describe(k));
     changed();
   }
   // Runs have their own minutes, so each choice gets a clock of its own; the reader stays at about the same minute.

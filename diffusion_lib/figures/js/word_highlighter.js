@@ -66,7 +66,7 @@ function questionPart(prompt, state, say) {
   return question({ state, say, options: [...new Set(prompt.words)], tell: () => say('told', { list }) });
 }
 
-const viewName = ({ of }, say) => say('blocks' in of ? 'average' : 'head', of);
+const viewName = ({ of }, say) => say(of.blocks ? 'average' : 'head', of);
 
 function viewPart(prompt, state, choose, say) {
   const select = set(element('select', prompt.views.map((view, v) => set(element('option', viewName(view, say)), { value: v }))), { 'aria-label': say('view') });
@@ -132,14 +132,13 @@ function build({ data: { prompts, marker }, state, say, language, changed }) {
       change.draw(changeOf(prompt.ends[0], prompt.ends[token]), say('changeAlt', { word }));
       reading.draw(prompt.read[0], prompt.read[token], word, changeWithout(prompt, token));
     }
-    speech.say(say('spoken', { word, share: percent(shown.means[step][token]), t }));
     changed();
   }
   function speak(language) {
     state.prompt = language;
     prompt = prompts.find((one) => one.language === language);
     state.token = Math.min(state.token, prompt.words.length);
-    words = wordsPart(prompt, (token) => { state.token = token; draw(); }, say);
+    words = wordsPart(prompt, (token) => { state.token = token; draw(); speech.say(share.textContent); }, say);
     seats.words.replaceChildren(words.node);
     seats.view.replaceChildren(viewPart(prompt, state, (view) => { state.view = view; draw(); }, say));
     clock.go(state.place);
