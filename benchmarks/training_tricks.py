@@ -1,9 +1,11 @@
 """What did each choice in recipes/pets32-quick.toml buy? The recipe, and the recipe with one choice undone, equally long.
 
     python benchmarks/training_tricks.py --seconds 240       # all variants, 3 seeds each; goes on where it was interrupted
+    python benchmarks/training_tricks.py --variants "predicts v, not flow" "torch.compile"
     python benchmarks/training_tricks.py --table             # only prints what has been measured so far
 
-What "equally long" means stands in equal_time.py. Chapter 12 shows the record, diffusion_lib/records/training_tricks.json.
+What "equally long" means stands in equal_time.py. Chapter 12 and the cards of the models show the record,
+diffusion_lib/records/training_tricks.json.
 """
 
 import re
@@ -25,15 +27,25 @@ VARIANTS: dict[str, dict[str, str]] = {                      # name: what stands
     "no cooldown": {"cooldown": "1e-6"},
     "no averaging": {"ema_decay": "0.0"},
     "float32, not bfloat16": {"dtype": '"float32"'},
+    "predicts v, not flow": {"parameterization": '"v"'},
+    "predicts EDM's F": {"parameterization": '"edm(0.56)"'},
+    "min-SNR weighting": {"diffusion.weight": '{ name = "min-snr" }'},
+    "batches of 48": {"batch_size": "48"},
+    "batches of 192": {"batch_size": "192"},
+    "not channels-last": {"channels_last": "false"},
+    "torch.compile": {"compile": "true"},                    # the translation is part of the run
+    "stem 16, not 8": {"stem": "16"},
 }
 
 
 def changed(text: str, changes: dict[str, str]) -> str:
-    """The recipe `text` with other values for some keys; dtype, which it leaves open, is added to [training]."""
-    for key, value in changes.items():
+    """The recipe `text` with other values for some keys. What it leaves open is added: to [training], or for "diffusion.weight" to [diffusion]."""
+    for place, value in changes.items():
+        section, _, key = place.rpartition(".")
         text, count = re.subn(rf"(?m)^{key} = [^#\n]*", f"{key} = {value}  ", text)
         if not count:
-            text = text.replace("[training]", f"[training]\n{key} = {value}")
+            heading = f"[{section or 'training'}]"
+            text = text.replace(heading, f"{heading}\n{key} = {value}")
     return text
 
 

@@ -42,7 +42,8 @@ class TrainConfig:
     and falls to 0 in a straight line over the last `cooldown` share of the run. optimizer: a name in `OPTIMIZERS`.
     weight_decay: of the optimizer. grad_clip: the longest gradient. ema_decay: in [0, 1), of the averaged weights.
     seed: of data order, times and noise.
-    dtype: "float32", "bfloat16" or "float16" for the network's arithmetic (the weights stay float32); None takes the
+    channels_last: whether the numbers of one place lie side by side in memory, rather than those of one channel; the
+    networks here take shorter steps so. dtype: "float32", "bfloat16" or "float16" for the network's arithmetic (the weights stay float32); None takes the
     fastest that the device is good at. compile: whether torch.compile translates the network first (a minute; then
     faster on a GPU). workers: processes that prepare batches ahead. log_every: steps a row of the history.
     checkpoint_every, checkpoint_minutes: how often the file is written, in steps and in minutes; None for never.
@@ -60,6 +61,7 @@ class TrainConfig:
     grad_clip: float = 1.0
     ema_decay: float = 0.999
     seed: int = 0
+    channels_last: bool = True
     dtype: str | None = None
     compile: bool = False
     workers: int = 0
@@ -139,7 +141,7 @@ class _Run:
         self.config, self.accelerator = config, accelerator
         self.rank, self.processes = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
         self.device = accelerator.device if accelerator else next(model.parameters()).device
-        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.model = model.to(self.device, memory_format=torch.channels_last if config.channels_last else torch.contiguous_format)
         self.dtype = getattr(torch, config.dtype) if config.dtype else fastest_dtype(self.device)
         self.ema, self.history = EMA(model, config.ema_decay), History()
         self.optimizer = OPTIMIZERS[config.optimizer](model, config.weight_decay)

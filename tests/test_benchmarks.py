@@ -223,6 +223,32 @@ def test_the_goal_is_not_judged_before_it_is_measured():
         assert speed.goal(runs, minutes, "seen") is None
 
 
+# Training tricks -----------------------------------------------------------------------------------------------------
+
+def test_each_trick_changes_its_own_place_in_the_recipe_and_nothing_else():
+    import training_tricks as tricks
+    text = (ROOT / "recipes" / "pets32-quick.toml").read_text(encoding="utf-8")
+    usual = tomllib.loads(text)
+    for name, changes in tricks.VARIANTS.items():
+        found = tomllib.loads(tricks.changed(text, changes))
+        different = {f"{section}.{key}": found[section][key] for section in found for key in found[section]
+                     if found[section][key] != usual[section].get(key)}
+        assert {place.rpartition(".")[2] for place in changes} == {place.rpartition(".")[2] for place in different}, name
+        assert sum(map(len, found.values())) - sum(map(len, usual.values())) <= 1
+
+
+def test_tricks_are_what_they_are_called():
+    import training_tricks as tricks
+    recipes = {name: tricks.recipe_of(name, 3) for name in ("full recipe", "min-SNR weighting", "predicts EDM's F", "not channels-last", "torch.compile")}
+    full, weighted, edm, plain, translated = recipes.values()
+    near, far = (full.model.schedule.at(torch.tensor(t)) for t in (0.1, 0.9))
+    assert full.loss.keywords["weight"](near) == full.loss.keywords["weight"](far) == 1
+    for c in (near, far):                                    # min(SNR, 5) on x0's error, which is sigma times that of a flow's answer
+        assert float(weighted.loss.keywords["weight"](c)) == pytest.approx(min(float(c.alpha / c.sigma) ** 2, 5) * float(c.sigma) ** 2)
+    assert edm.model.parameterization.name == "edm(0.56)" and edm.model.data_std == 0.56
+    assert not plain.config.channels_last and translated.config.compile and full.config.channels_last and not full.config.compile
+
+
 # Sampling speed ------------------------------------------------------------------------------------------------------
 
 def test_equal_calls_are_fewer_steps_for_who_asks_twice():

@@ -171,6 +171,25 @@ def test_the_card_comes_from_the_file_and_the_results(models, tmp_path, capsys):
     assert f"{number(bounds['value'], bounds['spread'])} | {number(bounds['floor'], bounds['floor_spread'])}" in re.sub(" +", " ", card)
 
 
+def test_the_card_shows_what_each_step_bought(models, tmp_path, monkeypatch):
+    """The means and differences of an invented record; on the card of a denoiser, and only there."""
+    def run(name, seed, pictures, share):
+        return {"variant": name, "seed": seed, "pictures": pictures, "found": {"all": share, "hat": 1.0}}
+
+    runs = [run("full recipe", 0, 1000, 0.5), run("full recipe", 1, 3000, 0.75), run("no averaging", 0, 4500, 0.125), run("no averaging", 1, 4500, 0.375)]
+    record = tmp_path / "tricks.json"
+    record.write_text(json.dumps({"seconds": 240, "judged pictures": 128, "sampler steps": 12, "guidance": 2.0, "recipe": "recipes/some.toml", "runs": runs}))
+    empty = {"seen": {"all": 0.5}, "held_out": {"all": 0.5}}
+    drawn, judging = {"n": 8, "seed": 7, "steps": 2, "sampler": "DDIM", "guidance": 2.0}, {"n": 8, "seed": 7}
+    results = [{"sha256": "0" * 64, "protocol": protocol, "n": 8, "accuracy": empty} for protocol in (drawn, judging)]
+    monkeypatch.setattr("diffusion_lib.zoo.card.TRICKS", tmp_path / "there is none")
+    assert "each step bought" not in card_of(Path(models[0]), results[0])
+    monkeypatch.setattr("diffusion_lib.zoo.card.TRICKS", record)
+    card, judge = (re.sub(" +", " ", card_of(Path(model), result)) for model, result in zip(models, results))
+    assert "| full recipe | 2 | 2,000 | 62.5 % ± 17.7 | |" in card and "| no averaging | 2 | 4,500 | 25.0 % ± 17.7 | -37.5 |" in card
+    assert "`recipes/some.toml`" in card and "240 CPU seconds" in card and "each step bought" not in judge
+
+
 # models and the zoo
 
 def test_models_lists_what_lies_in_the_zoo(models, tmp_path, monkeypatch, capsys):

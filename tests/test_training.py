@@ -259,6 +259,19 @@ def test_first_step_is_the_same_for_one_process_and_by_hand():
     assert max_error(weights(model), weights(by_hand)) < 1e-6
 
 
+def test_memory_layout_and_compiler_are_options_and_change_no_answer(monkeypatch):
+    """A compiler that changes nothing stands in for torch's, which takes a minute: what counts is who is handed to it."""
+    compiled, usual = [], finished(fresh_model(), Blots(), EXACT)
+    monkeypatch.setattr(torch, "compile", lambda call, **options: compiled.append(call.__self__) or call)
+    for change in ({"channels_last": False}, {"compile": True}):
+        model = fresh_model()
+        step = finished(model, Blots(), dataclasses.replace(EXACT, **change))
+        assert max_error(weights(step.ema), weights(usual.ema)) < 1e-4
+        wide = model.network.down[0][0].block.conv1.weight
+        assert wide.is_contiguous(memory_format=torch.channels_last) == ("compile" in change) and wide.is_contiguous() == ("compile" not in change)
+        assert compiled == ([model.network] if "compile" in change else [])
+
+
 # What it tells -------------------------------------------------------------------------------------------------------
 
 def test_history_has_the_loss_of_every_tenth_of_time():

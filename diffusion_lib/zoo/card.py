@@ -8,11 +8,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from ..checkpoints import load_checkpoint, read_about
 from ..evaluation import interval
 from ..networks.layers import count_parameters
+
+TRICKS = Path(__file__).parents[1] / "records" / "training_tricks.json"      # benchmarks/training_tricks.py writes it
 
 
 def write_card(file: Path, results: dict[str, Any]) -> Path:
@@ -35,14 +38,32 @@ def card_of(file: Path, results: dict[str, Any]) -> str:
         "file": f"{file.stat().st_size / 1e6:.1f} MB, float16, SHA-256 `{results['sha256'][:16]}…`", "licence": about.get("licence"),
     } | ({"measured": f"{measured['date']}, {measured['hardware']}, PyTorch {measured['torch']}"} if measured else {})
     lines = [f"| {name} | {value} |" for name, value in facts.items()]
+    tricks = json.loads(TRICKS.read_text(encoding="utf-8")) if "guidance" in results["protocol"] and TRICKS.is_file() else None
     return "\n\n".join([
         f"# {file.stem}", description(recipe), "## How it was made", "\n".join(["| what | value |", "| --- | --- |", *lines]),
+        *(["## What each step bought", steps_bought(tricks)] if tricks else []),
         "## How good it is", measurements(results), "## Recipe", f"```toml\n{recipe.strip()}\n```"]) + "\n"
 
 
 def description(recipe: str) -> str:
     """The comment in the first line of a recipe."""
     return recipe.split("\n", 1)[0].lstrip("# ")
+
+
+def steps_bought(tricks: dict[str, Any]) -> str:
+    """What the choices behind a recipe are worth, as Markdown. tricks: the record of benchmarks/training_tricks.py, the full recipe first."""
+    shares: dict[str, list[float]] = {}
+    pictures: dict[str, list[int]] = {}
+    for run in tricks["runs"]:
+        shares.setdefault(run["variant"], []).append(100 * run["found"]["all"])
+        pictures.setdefault(run["variant"], []).append(run["pictures"])
+    full, *_ = shares
+    rows = [[name, str(len(found)), f"{fmean(pictures[name]):,.0f}", f"{fmean(found):.1f} %" + (f" ± {stdev(found):.1f}" if len(found) > 1 else ""),
+             "" if name == full else f"{fmean(found) - fmean(shares[full]):+.1f}"] for name, found in shares.items()]
+    return (f"Each choice of `{tricks['recipe']}`, out of which this recipe grew, was undone alone. All runs had {tricks['seconds']:g} CPU seconds of one "
+            f"thread, so what is cheaper saw more pictures. Then the classifier looked for everything that was asked in {tricks['judged pictures']} pictures "
+            f"of {tricks['sampler steps']} steps with guidance {tricks['guidance']:g}: mean ± standard deviation over the seeds, and the difference from "
+            f"the full recipe in points.\n\n") + table(["what is different", "seeds", "pictures seen", "all found", "difference"], rows)
 
 
 # What was measured ---------------------------------------------------------------------------------------------------
