@@ -44,11 +44,11 @@ def press(figure, key: str) -> None:
 
 
 def change_something(figure) -> None:
-    """The last of the first choice, and the clock a third further on."""
+    """The second of the first choice, and the clock a third further on."""
     radios = figure.locator(".live-choice input:enabled")
     if radios.count():
         name = radios.first.get_attribute("name")
-        figure.locator(f'.live-choice input[name="{name}"]').last.check(force=True)
+        figure.locator(f'.live-choice input[name="{name}"]').nth(1).check(force=True)
     figure.locator(".live-time input").evaluate(
         "s => { s.value = (Number(s.value) + Math.ceil(s.max / 3)) % (Number(s.max) + 1); s.dispatchEvent(new Event('input', { bubbles: true })); }")
 

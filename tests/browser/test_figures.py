@@ -223,7 +223,7 @@ def test_bet_before_the_answer(flow):
     flow.get_by_role("button", name="That is my bet").click()
     set_time(flow, 120)
     flow.get_by_role("button", name="Gone!").click()
-    told = flow.locator(".live-bet p").inner_text()
+    told = flow.locator(".live-bet p").inner_text().replace("\u00a0", " ")
     assert "You bet t = 400" in told and "at t = 120" in told and f"static is {100 * (1 - float(SCHEDULE.alpha_bar[120])):.0f} %" in told
     flow.get_by_role("button", name="Again").click()
     flow.get_by_role("button", name="Skip").click()
@@ -389,7 +389,7 @@ def test_steps_by_keyboard(steps):
 
 def test_question_about_the_first_step(steps):
     steps.get_by_role("button", name="More is taken away").click()
-    told = steps.locator(".live-bet p").inner_text()
+    told = steps.locator(".live-bet p").inner_text().replace("\u00a0", " ")
     bar, beta = SCHEDULE.alpha_bar, float(SCHEDULE.betas[-1])
     back = beta * float((1 - bar[999]) / (1 - bar[1000]))
-    assert "You said: more is taken away" in told and f"puts {100 * back:.2f} % back" in told
+    assert "You said “More is taken away”." in told and f"puts {100 * back:.2f} % back" in told

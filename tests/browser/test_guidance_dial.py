@@ -103,7 +103,7 @@ def test_both_conventions(figure, record, scale, paper, pipeline):
 def test_the_question_is_answered_from_the_record(figure, record):
     figure.get_by_role("button", name="Neither", exact=True).click()
     told = figure.locator(".live-bet").text_content().replace("\u00a0", " ")
-    assert "You said: neither" in told
+    assert "You said “Neither”." in told
     for name, label in LABELS.items():
         rows = [row for row in record["models"][name]["rows"] if row["scale"] >= 1]
         best = max(rows, key=lambda row: row["found"])

@@ -241,9 +241,9 @@ def test_what_is_wrong_with_an_own_curve(figure):
 # ---- The question, and what a screen reader hears ----------------------------------------------------------------------
 
 def test_question_before_the_answer(figure):
-    figure.get_by_role("button", name="rectified flow").click()
+    figure.get_by_role("button", name="Flow", exact=True).click()
     told = figure.locator(".live-bet p").inner_text().replace("\u00a0", " ")
-    assert "You said: rectified flow" in told
+    assert "You said “Flow”." in told
     assert f"{100 * float(shares(SCHEDULES['Linear β'], 2)[1]):.1f} % with linear β" in told and told.count("50.0 %") == 2
 
 

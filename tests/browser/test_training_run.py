@@ -112,7 +112,7 @@ def test_the_bet_is_answered_from_the_record(figure, run):
     since = max(k for k, right in enumerate(hats["right"]) if right < hats["asked"]) + 1       # of the minutes on the page
     figure.get_by_role("button", name="minute 3", exact=True).click()
     text = figure.locator(".live-bet").text_content()
-    assert "You said: minute 3" in text and f"It is minute {run.minutes[since]}:" in text
+    assert "You said “minute 3”." in text and f"It is minute {run.minutes[since]}:" in text
 
 
 def test_unmeasured_rows_show_nothing(figure):
@@ -143,8 +143,3 @@ def test_fits_the_page(open_figure, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     boxes = [tile.bounding_box() for tile in figure.locator('[data-strip="ema"] canvas').all()]
     assert len({round(box["y"]) for box in boxes}) == (2 if width == 390 else 1) and min(box["width"] for box in boxes) > 60
-
-
-def test_data_is_small():
-    import json
-    assert len(json.dumps(figure_data(STEM))) <= 500_000

@@ -156,7 +156,7 @@ function build({ data, state, say, changed }) {
   const charts = ['found', 'variety', 'burnt'].map((name) => measurePart(name, data, say));
   const choose = choice(say('which'), models.map(({ name, label }) => [name, label]), (next) => { state.model = next; begin(); }, state.model);
   const ask = choice(say('wish'), wishes.map((text, i) => [i, i === 0 ? say('long') : `“${text}”`]), (next) => { state.wish = next; show(state.mark); }, state.wish);
-  const note = markup`<span class="live-note"></span>`, wish = markup`<p class="live-note" data-wish></p>`, range = markup`<span data-obeyed></span>`;
+  const note = markup`<span class="live-note">${say.rich('note')}</span>`, wish = markup`<p class="live-note" data-wish></p>`, range = markup`<span data-obeyed></span>`;
   const describe = (i) => say('at', { w: scales[i], ...Object.fromEntries(Object.keys(MEASURES).map((name) => [name, told(chosen().rows[i], name)])) });
   const time = timeline({ last: scales.length - 1, say, describe, show, seconds: 9 });
   const node = markup`<div class="live-body">${betPart(data, state, say)}
@@ -173,8 +173,7 @@ function build({ data, state, say, changed }) {
     tiles.forEach((t, k) => t.draw(films[state.wish][i * count + k], say('tile', { wish: wishes[state.wish], label, w, k: k + 1 })));
     for (const one of charts) one.draw(rows[i], w);
     world.draw(w);
-    fill(node, { w, obeyed: told(rows[i], 'obeyed') });
-    note.textContent = say('note', { paper: minus(w - 1), pipeline: pipelineOf(w, say) });
+    fill(node, { w, obeyed: told(rows[i], 'obeyed'), paper: w - 1, pipeline: pipelineOf(w, say) });
     range.textContent = rangeOf(rows[i], 'obeyed', say);
     wish.textContent = say('statics', { wish: wishes[state.wish] });
     changed();
@@ -184,7 +183,8 @@ function build({ data, state, say, changed }) {
     time.go(state.mark);
   }
   const numbers = () => [{ title: say('title', { label: chosen().label, n: data.n.pictures }), head: ['w', ...Object.keys(MEASURES).map((name) => say(`${name}Name`))],
-    rows: chosen().rows.map((row, i) => [scales[i], ...Object.keys(MEASURES).map((name) => told(row, name))]) }, world.numbers(scales[state.mark])];
+    rows: chosen().rows.map((row, i) => [scales[i], ...Object.keys(MEASURES).map((name) => told(row, name))]) }, world.numbers(scales[state.mark]),
+    { title: `w = ${scales[state.mark]}`, head: [say('quantity'), say('value')], rows: [['Ho, Salimans', `w = ${scales[state.mark] - 1}`], ['diffusers', pipelineOf(scales[state.mark], say)]] }];
 
   begin();
   return { node, numbers, stop: time.stop };

@@ -154,7 +154,7 @@ function build({ data, state, say, changed }) {
     draw();
     speech.say(titleOf());
   }
-  const titleOf = () => say('title', { name: nameOf(block(), say), module: block().module, t: t() });
+  const titleOf = () => say('title', { name: nameOf(block(), say), module: block().module, t: t().toFixed(2) });
   const numbers = () => [{ title: titleOf(), head: [say('channel'), say('mean'), say('spread')],
     rows: mapsNow().map((map, c) => [block().channels[c], meanOf(map).toFixed(3), spreadOf(map).toFixed(3)]) },
   { title: say('allBlocks'), head: [say('block1'), ...['shape', 'reach', 'parameters', 'flops'].map((name) => say(name))],

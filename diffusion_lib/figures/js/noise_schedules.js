@@ -302,7 +302,8 @@ function build({ data, state, say, changed }) {
   function numbers() {
     const { steps, i } = state, { alpha, sigma, bar, noise, snr, beta } = momentOf(curve, steps, i, say), name = say(state.kind);
     return [{ title: say('title', { name, i, steps: say.count(steps), t: (i / steps).toFixed(3) }), head: [say('quantity'), say('value')], rows: [['α', alpha], ['σ', sigma],
-      [say('shareOf', { what: say('pictureRow') }), bar], [say('shareOf', { what: say('staticRow') }), noise], ['log-SNR', snr], [say('beta'), beta]] },
+      [say('shareOf', { what: say('pictureRow') }), bar], [say('shareOf', { what: say('staticRow') }), noise], ['log-SNR', snr], [say('beta'), beta],
+      ...(state.kind === 'own' ? [[say('own'), state.own.map((p) => p.toFixed(2)).join(', ')]] : [])] },
     { title: say('tenths'), head: ['t', 'α', 'σ', 'log-SNR'], rows: Array.from({ length: 11 }, (_, k) => {
       const at = momentOf(curve, GRID, (GRID * k) / 10, say);
       return [(k / 10).toFixed(1), at.alpha, at.sigma, at.snr];
