@@ -87,9 +87,11 @@ def main() -> None:
     parser.add_argument("pages", nargs="*", help="such as notebooks/13_sampling.html; all pages otherwise")
     parser.add_argument("--site", type=Path, default=ROOT / "_build" / "html", help="the built site")
     options = parser.parse_args()
-    names = options.pages or sorted(p.relative_to(options.site).as_posix() for p in options.site.rglob("*.html") if "_static" not in p.parts)
+    names = options.pages or sorted(file.relative_to(options.site).as_posix() for file in options.site.rglob("*.html")
+                                    if "_static" not in file.parts)
     with serving(options.site) as address, sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=next(filter(None, map(shutil.which, BROWSERS)), None), args=["--no-sandbox"])
+        found = next(filter(None, map(shutil.which, BROWSERS)), None)
+        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         page = chromium.new_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
         page.route("**/*", lambda route: route.continue_())
         print("Kilobytes (1,000 bytes) as they travel, gzip where it helps.\n")

@@ -1,17 +1,29 @@
-"""What the book's extension refuses before it can reach a page."""
+"""The book's extension: what it refuses before it can reach a page, and what it makes lighter."""
 
+import base64
+import io
+import json
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import numpy as np
 import pytest
+from docutils import nodes
+from fontTools.ttLib import TTFont
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
+from PIL import Image
 from sphinx.errors import ConfigError, ExtensionError
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "book" / "_ext"))
-from booktools import refuse_other_hosts, refuse_untested  # noqa: E402
+import assets  # noqa: E402
+import formulas  # noqa: E402
+import pictures  # noqa: E402
+from booktools import refuse_untested  # noqa: E402
+from layout import description_of, refuse_other_hosts  # noqa: E402
 
 
 def test_a_notebook_that_was_not_run_by_our_runner_is_refused(tmp_path):
@@ -45,3 +57,94 @@ def test_a_script_from_another_host_is_refused():
     for address in ("https://cdn.example.org/embed-amd.js", "//cdn.example.org/require.js"):
         with pytest.raises(ExtensionError, match="no other host"):
             refuse_other_hosts("page", [ours, SimpleNamespace(filename=address)])
+
+
+# Formulas --------------------------------------------------------------------------------------------------------------
+
+def test_formulas_are_drawn_page_by_page_with_the_letters_they_use():
+    first, second = formulas.draw([[("x_t", False), (r"a = \sqrt{b} \tag{13.1}", True)], [("x_t", False)]])
+    assert len(first["formulas"]) == 2 and first["formulas"][0] == second["formulas"][0]
+    for page in (first, second):
+        used, drawn = re.findall(r'<use href="#([^"]+)"', "".join(page["formulas"])), re.findall(r'<path id="([^"]+)"', page["shapes"])
+        assert set(used) == set(drawn) and len(drawn) == len(set(drawn))
+    assert "<msub><mi>x</mi><mi>t</mi></msub>" in first["formulas"][0]
+    assert "<mtext>(13.1)</mtext>" in first["formulas"][1]
+    assert not re.search("data-|xmlns|<g></g>", "".join(first["formulas"]))
+
+
+def test_wrong_tex_stops_the_build_and_is_named():
+    with pytest.raises(ExtensionError, match=r"\\frac\{1\}"):
+        formulas.draw([[("x", False)], [(r"\frac{1}", False)]])
+
+
+def test_a_formula_waits_with_its_signs_as_they_are():
+    page = "<p><tex-inline>s &lt; t</tex-inline> and <tex-display>\na &amp;= b\n</tex-display></p>"
+    assert formulas.formulas_in(page) == [("s < t", False), ("a &= b", True)]
+
+
+# Fonts -----------------------------------------------------------------------------------------------------------------
+
+LITERATA = assets.ROOT / "node_modules" / assets.FONTS[0] / "literata-latin-opsz-normal.woff2"
+
+
+@pytest.mark.skipif(not LITERATA.is_file(), reason="the fonts are not installed: make site")
+def test_a_font_is_cut_to_the_signs_and_axes_that_are_wanted():
+    wanted = assets.characters("U+41-43, U+d7, U+4E00")
+    assert wanted == {0x41, 0x42, 0x43, 0xD7, 0x4E00}
+    cut = assets.cut(LITERATA, wanted, assets.axes_of("400 650", '"opsz" 48'))
+    font = TTFont(io.BytesIO(cut))
+    assert set(font.getBestCmap()) == wanted - {0x4E00}                  # the font has no such sign
+    assert [(axis.axisTag, axis.minValue, axis.maxValue) for axis in font["fvar"].axes] == [("wght", 400, 650)]
+    assert assets.axes_of("500", "") == {"wght": 500}
+    assert len(cut) < LITERATA.stat().st_size / 10
+
+
+def test_every_font_of_the_stylesheet_is_one_that_is_installed():
+    faces = assets.FACE.findall((assets.STATIC / "book.css").read_text(encoding="utf-8"))
+    files = [Path(re.search(r"url\((.*?)\)", face)[1]).name for face in faces]
+    assert len(files) == len(set(files)) > 5
+    for file in files:
+        assert any((assets.ROOT / "node_modules" / folder / file).is_file() for folder in assets.FONTS) or not LITERATA.is_file()
+
+
+# Pictures --------------------------------------------------------------------------------------------------------------
+
+def site_with(tmp_path, body: str) -> SimpleNamespace:
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "page.html").write_text(body, encoding="utf-8")
+    return SimpleNamespace(outdir=str(tmp_path), builder=SimpleNamespace(format="html"))
+
+
+def test_a_picture_becomes_webp_pixel_for_pixel_with_its_size(tmp_path):
+    pixels = np.random.default_rng(7).integers(0, 256, (5, 9, 3), dtype=np.uint8)
+    (tmp_path / "_images").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "_images" / "abc.png")
+    app = site_with(tmp_path, '<img alt="noise" src="../_images/abc.png" />')
+    pictures.lighten_pages(app, None)
+    page = (tmp_path / "notebooks" / "page.html").read_text(encoding="utf-8")
+    assert page == '<img alt="noise" src="../_images/abc.webp" width="9" height="5" loading="lazy" decoding="async">'
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "_images" / "abc.webp").convert("RGB")), pixels)
+    assert not (tmp_path / "_images" / "abc.png").exists()
+
+
+def test_a_figures_data_and_stills_lie_beside_the_page(tmp_path):
+    still = io.BytesIO()
+    Image.new("RGB", (4, 3), "red").save(still, "webp")
+    inline = f"data:image/webp;base64,{base64.b64encode(still.getvalue()).decode()}"
+    app = site_with(tmp_path, f'<div data-figure="dial" style="--phone: 3rem"><div class="live"><img src="{inline}" alt="red"></div>'
+                              '<script type="application/json">{"seed": 7}</script></div>')
+    pictures.lighten_pages(app, None)
+    page = (tmp_path / "notebooks" / "page.html").read_text(encoding="utf-8")
+    assert "<script" not in page and "base64" not in page and 'style="--phone: 3rem"' in page and 'width="4" height="3"' in page
+    beside = tmp_path / "notebooks"
+    assert json.loads((beside / re.search('data-source="([^"]+)"', page)[1]).read_text()) == {"seed": 7}
+    assert (beside / re.search('src="([^"]+)"', page)[1]).read_bytes() == still.getvalue()
+
+
+# What search engines are told ------------------------------------------------------------------------------------------
+
+def test_a_page_is_described_by_its_own_words():
+    page = nodes.section("", nodes.paragraph("", "Too short."), nodes.paragraph("", "A long enough paragraph " * 10))
+    assert description_of(page).startswith("A long enough") and len(description_of(page)) <= 160
+    page += nodes.meta(name="description", content="Said by the page.")
+    assert description_of(page) == "Said by the page."

@@ -1,5 +1,5 @@
 // Mounts live figures on the published page: for each <div data-figure="NAME"> it loads figures/NAME.js, the module that
-// Jupyter runs through anywidget, and gives it a model with the data from the page. Until the module has drawn, and if it
+// Jupyter runs through anywidget, and gives it a model with the figure's data. Until the module has drawn, and if it
 // cannot, the still pictures stay.
 
 const here = new URL('.', import.meta.url);
@@ -20,10 +20,18 @@ class Model {
   save_changes() {}
 }
 
+// A figure's data lies beside the page, where the build has put it (book/_ext/pictures.py), or still in the page.
+async function dataOf(figure) {
+  if (!figure.dataset.source) return JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
+  const answer = await fetch(figure.dataset.source);
+  if (!answer.ok) throw new Error(`its data did not come (${answer.status})`);
+  return answer.json();
+}
+
 async function mount(figure) {
   try {
     const { default: widget } = await import(new URL(`figures/${figure.dataset.figure}.js`, here));
-    const state = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
+    const state = await dataOf(figure);
     const el = document.createElement('div');
     await widget.render({ model: new Model({ ...state, _static: here.href }, figure.id), el });
     figure.append(el);

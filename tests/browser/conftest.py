@@ -4,19 +4,21 @@ Nothing is built here: `make site` comes first, or SITE_DIR names a folder that 
 when it writes an error to the console, asks another host for anything, or asks for a file that is not there.
 """
 
-import functools
-import http.server
 import json
 import os
 import re
 import shutil
-import threading
+import sys
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from scripts.serve import serving  # noqa: E402
+
 SITE = Path(os.environ.get("SITE_DIR", ROOT / "_build" / "html")).resolve()
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -34,24 +36,18 @@ def page_with(figure: str) -> str:
 
 
 def figure_data(figure: str) -> dict:
-    """What Python has laid into the page for this figure."""
-    text = (SITE / page_with(figure)).read_text(encoding="utf-8")
-    return json.loads(re.search(rf'data-figure="{figure}".*?<script type="application/json">(.*?)</script>', text, re.DOTALL)[1])
+    """What Python has made for this figure: the file that its page names."""
+    page = SITE / page_with(figure)
+    source = re.search(rf'data-figure="{figure}" data-source="([^"]+)"', page.read_text(encoding="utf-8"))[1]
+    return json.loads((page.parent / source).read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")
 def address():
     if not (SITE / "index.html").is_file():
         pytest.fail(f"there is no built site in {SITE}: run `make site` first, or set SITE_DIR")
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=SITE))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
+    with serving(SITE) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,16 @@
 """Every page of the site: complete, readable, reachable, and dependent on nobody."""
 
+import io
+import json
+import re
 from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag, urljoin
 
+import numpy as np
 import pytest
-
 from conftest import ROOT, SITE, page_names
+from page_speed import PAGE, weigh
+from PIL import Image
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = page_names() or ["index.html"]
@@ -31,29 +36,111 @@ def start_figures(page):
         page.wait_for_function("figure => figure.dataset.state", arg=figure.element_handle())
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_page_is_accessible_and_quiet(open_page, name, theme):
-    page = open_page(name, color_scheme=theme)
-    assert page.evaluate("document.documentElement.dataset.theme") == theme
+def test_page_is_accessible_and_quiet(open_page, name):
+    page = open_page(name, color_scheme="dark")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     start_figures(page)
-    page.wait_for_function("!window.MathJax || !MathJax.startup || MathJax.startup.promise.then(() => true)")
     page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
-    violations = page.evaluate("axe.run().then(result => result.violations)")
-    assert not violations, [(v["id"], [node["html"][:200] for node in v["nodes"][:3]]) for v in violations]
-    assert page.locator("mjx-merror").count() == 0
-    assert page.locator("article h1").count() == 1 or name == "search.html"
+    for theme in ("dark", "light"):
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+        violations = page.evaluate("axe.run().then(result => result.violations)")
+        assert not violations, (theme, [(v["id"], [node["html"][:200] for node in v["nodes"][:3]]) for v in violations])
+    assert page.locator("article h1").count() == 1
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_page_fits_a_phone(open_page, name):
+def test_page_fits_every_screen(open_page, name):
+    """From the narrowest telephone to the widest desk nothing sticks out, save what has a scroller of its own."""
     page = open_page(name, viewport={"width": 390, "height": 844})
     start_figures(page)
-    wide = page.evaluate("""() => [...document.querySelectorAll('article *')].filter(e => e.getClientRects().length
-        && e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('pre, .math, table, .live-hidden, mjx-container')).map(e => e.outerHTML.slice(0, 120))""")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390, wide
-    assert not wide
+    for width in (390, 320, 1280, 2560):
+        page.set_viewport_size({"width": width, "height": 900})
+        wide = page.evaluate("""() => [...document.querySelectorAll('article *')].filter(e => e.getClientRects().length
+            && e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('pre, .math, .wide, .live-hidden, .text_html:not(:has([data-figure]))')).map(e => e.outerHTML.slice(0, 120))""")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, (width, wide)
+        assert not wide, width
 
+
+# Bytes -----------------------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def scales(browser):
+    """A telephone's page without a cache, to weigh pages with."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.route("**/*", lambda route: route.continue_())
+    yield page
+    context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_keeps_its_budget(scales, address, name):
+    """350 kB on the way to the reader, before pictures and figures' data; what figures need only where there are figures."""
+    weights = weigh(scales, address + name)
+    assert sum(weights[kind] for kind in PAGE) <= 350_000, weights
+    assert weights["other"] == 0 and weights["styles"] <= 20_000 and weights["scripts"] <= (3_000 if name != "search.html" else 120_000), weights
+    if "data-figure=" not in (SITE / name).read_text(encoding="utf-8"):
+        assert weights["figure code"] == weights["figure data"] == 0
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_keeps_the_page_waiting(name):
+    """One stylesheet, two with figures; no script that the browser must run before it may show the text."""
+    text = (SITE / name).read_text(encoding="utf-8")
+    head = text[:text.index("</head>")]
+    assert len(re.findall(r'<link rel="stylesheet"', text)) == 1 + ("data-figure=" in text)
+    for attributes, code in re.findall(r"<script([^>]*)>(.*?)</script>", text, re.DOTALL):
+        assert 'type="module"' in attributes or "defer" in attributes or ("src=" not in attributes and len(code) < 1000), attributes
+    assert len(re.findall(r"<script(?![^>]*(?:module|defer))", head)) == 1       # light or dark: before the first line is drawn
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pictures_keep_their_room_and_come_late(name):
+    for attributes in re.findall(r'<img ([^>]*_images/[^>]*)>', (SITE / name).read_text(encoding="utf-8")):
+        said = dict(re.findall(r'(\w+)="([^"]*)"', attributes))
+        with Image.open((SITE / name).parent / said["src"]) as picture:
+            assert (said["width"], said["height"]) == tuple(map(str, picture.size))
+        assert said["loading"] == "lazy"
+
+
+def test_the_search_loads_its_index_only_when_it_is_asked():
+    users = [name for name in PAGES if "searchindex.js" in (SITE / name).read_text(encoding="utf-8")]
+    assert users == ["search.html"]
+
+
+# Formulas --------------------------------------------------------------------------------------------------------------
+
+def test_formulas_are_drawn_and_said():
+    """Each formula of the chapters is drawn from letters that its page has, and stands there as MathML too; tags keep their numbers."""
+    for name in PAGES:
+        text = (SITE / name).read_text(encoding="utf-8")
+        assert "<tex-" not in text and "merror" not in text
+        assert set(re.findall(r'<use href="#([^"]+)"', text)) <= set(re.findall(r'<path id="([^"]+)"', text)), name
+        assert text.count("<mjx-container") == text.count("<mjx-assistive-mml") == text.count("<math")
+        if name.startswith("notebooks/"):
+            source = json.loads((ROOT / name).with_suffix(".ipynb").read_text(encoding="utf-8"))
+            written = "".join("".join(cell["source"]) for cell in source["cells"] if cell["cell_type"] == "markdown")
+            assert re.findall(r"<mlabeledtr><mtd><mtext>\(([^<]*)\)", text) == re.findall(r"\\tag\{(.*?)\}", written)
+
+
+def test_formulas_need_no_script_and_follow_the_light(open_page):
+    page = open_page(next(name for name in PAGES if 'id="equation-' in (SITE / name).read_text(encoding="utf-8")), java_script_enabled=False)
+    drawing = page.locator("[id^=equation-] svg").first
+    drawing.scroll_into_view_if_needed()
+    page.add_style_tag(content="html { --ink: rgb(1, 2, 3) !important; --paper: rgb(255, 255, 255) !important }")
+    pixels = np.asarray(Image.open(io.BytesIO(drawing.screenshot())).convert("RGB")).reshape(-1, 3)
+    assert (pixels == (1, 2, 3)).all(1).mean() > 0.005 and (pixels == 255).all(1).mean() > 0.5
+
+
+def test_a_link_leads_to_an_equation(open_page):
+    name, place = next((name, found[1]) for name in PAGES if (found := re.search(r'id="(equation-[\d-]+)"', (SITE / name).read_text(encoding="utf-8"))))
+    page = open_page(f"{name}#{place}")
+    assert page.evaluate("document.querySelector(':target svg').getBoundingClientRect().top") < 900
+
+
+# Where things lead -----------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", PAGES)
 def test_links_lead_somewhere(name):
@@ -97,3 +184,5 @@ def test_chapter_reads_without_javascript(open_page, name):
     for image in page.locator("[data-figure] img").all():
         assert image.is_visible() and image.get_attribute("alt")
     assert page.locator("[data-figure]").count() == page.locator("[data-figure]:has(.live-still img)").count()
+    for formula in page.locator("article > section .math svg").all()[:5]:
+        assert formula.bounding_box()["width"] > 3
