@@ -1,36 +1,47 @@
-/* The book's network, whole, in C: what runs in the page when a reader asks for a picture.
+/* The book's network, whole, in C: what runs in the page when a reader asks for a
+   picture.
 
-   Everything is a `Map`: channels of h x w places, float32, channels first, as in Python; words are a map of one row.
-   The weights are a scroll, written in the order in which one answer asks for them: each layer reads on where the
-   one before it stopped, so no weight needs a name here. The functions stand in the order in which they need each other;
-   from `stage` on this is diffusion_lib/networks/unet.py, line by line.
+   Everything is a `Map`: channels of h x w places, float32, channels first, as in
+   Python; words are a map of one row. The weights are a scroll, written in the order
+   in which one answer asks for them: each layer reads on where the one before it
+   stopped, so no weight needs a name here. The functions stand in the order in which
+   they need each other; from `stage` on this is diffusion_lib/networks/unet.py, line
+   by line.
 
-   Nearly all the time is spent in `multiply`. There is no library below this file, not even C's own: memory is one row
-   of floats that fills from the left, and sin, cos, exp and log are JavaScript's. */
+   Nearly all the time is spent in `multiply`. There is no library below this file,
+   not even C's own: memory is one row of floats that fills from the left, and sin,
+   cos, exp and log are JavaScript's. */
 
-typedef float Eight __attribute__((vector_size(32), aligned(4)));   /* eight places at once: two registers of WebAssembly */
+/* Eight places at once: two registers of WebAssembly. */
+typedef float Eight __attribute__((vector_size(32), aligned(4)));
 typedef int Whole __attribute__((vector_size(32), aligned(4)));
 typedef struct { int c, h, w; float *at; } Map;
 
 #define EXPORT(name) __attribute__((export_name(name)))
-#define MATH(name) extern double math_##name(double) __attribute__((import_module("Math"), import_name(#name)))
+#define MATH(name) \
+    extern double math_##name(double) \
+    __attribute__((import_module("Math"), import_name(#name)))
 MATH(sin);
 MATH(cos);
 MATH(exp);
 MATH(log);
 
-enum { LEVELS = 8, DEPTH = 64, GROUPS = 8, HEAD = 32, ROWS = 4 };   /* HEAD: channels of one head of attention */
+/* HEAD: channels of one head of attention. ROWS: of what `multiply` does at once. */
+enum { LEVELS = 8, DEPTH = 64, GROUPS = 8, HEAD = 32, ROWS = 4 };
 
-/* The shape of the network, as diffusion_lib/engine writes it: whole numbers in this order. */
+/* The shape of the network: whole numbers, in the order in which
+   diffusion_lib/engine writes them. */
 static struct {
-    int channels, size, stem, patch, places;                        /* the picture, and the way in */
-    int embedding, waves;                                           /* what blocks are told: how long, from how many waves */
-    int wish, rows, words, layers;                                  /* the wish: its width, its table, longest text, reader */
+    int channels, size;                     /* the picture */
+    int stem, patch, places;                /* the way in; is it told where places lie? */
+    int embedding, waves;                   /* what blocks are told: how long, how made */
+    int wish, rows, words, layers;          /* the wish: its width, its table, its reader */
     int levels, width[LEVELS], blocks[LEVELS], attends[LEVELS], reads[LEVELS];
 } net;
 
-/* ---- Memory: a row of floats that fills from the left, and is emptied by setting `top` back ------------------------ */
+/* ---- Memory ------------------------------------------------------------------ */
 
+/* A row of floats that fills from the left, and is emptied by setting `top` back. */
 extern float __heap_base;
 static float *top = &__heap_base, *weights, *scroll, *desk, *picture;
 static int count, *wish;
@@ -38,19 +49,26 @@ static int count, *wish;
 static void *take(int floats)
 {
     float *taken = top;
-    top += (floats + 15) & ~15;                                     /* whole cache lines */
-    int missing = (int)top / 65536 + 1 - __builtin_wasm_memory_size(0);
-    if (missing > 0 && (int)__builtin_wasm_memory_grow(0, missing) < 0) __builtin_trap();
+    top += (floats + 15) & ~15;                             /* whole cache lines */
+    int missing = (int)top / 65536 + 1 - __builtin_wasm_memory_size(0);     /* pages */
+    if (missing > 0 && (int)__builtin_wasm_memory_grow(0, missing) < 0)
+        __builtin_trap();
     return taken;
 }
 
-static const float *next(int floats) { return (scroll += floats) - floats; }    /* the next weights of the scroll */
+/* The next weights of the scroll. */
+static const float *next(int floats) { return (scroll += floats) - floats; }
 
 static Map map(int c, int h, int w) { return (Map){c, h, w, take(c * h * w)}; }
 
+static Map vector(int c, float *at) { return (Map){c, 1, 1, at}; }
+
 static int area(Map x) { return x.h * x.w; }
 
-static void lay(float *to, const float *from, int floats) { __builtin_memcpy(to, from, floats * sizeof *to); }
+static void lay(float *to, const float *from, int floats)
+{
+    __builtin_memcpy(to, from, floats * sizeof *to);
+}
 
 static Map copy(Map x)
 {
@@ -59,21 +77,30 @@ static Map copy(Map x)
     return y;
 }
 
-/* ---- Arithmetic, eight places at a time ------------------------------------------------------------------------- */
+/* ---- Arithmetic, eight places at a time -------------------------------------- */
 
 #define EACH(i, n) for (int i = 0; i < (n); i += 8)
 #define AT(pointer) (*(Eight *)(pointer))
 
 static Eight even(float x) { return (Eight){x, x, x, x, x, x, x, x}; }
 
-static float sum(Eight x) { return x[0] + x[1] + x[2] + x[3] + x[4] + x[5] + x[6] + x[7]; }
+static float sum(Eight x)
+{
+    return x[0] + x[1] + x[2] + x[3] + x[4] + x[5] + x[6] + x[7];
+}
 
-/* e^x = 2^n e^r with a whole n, and r so small (|r| < 0.35) that seven terms of the series do. */
+static Eight larger(Eight x, Eight y) { return __builtin_elementwise_max(x, y); }
+static Eight smaller(Eight x, Eight y) { return __builtin_elementwise_min(x, y); }
+
+/* e^x = 2^n e^r with a whole n, and r so small (|r| < 0.35) that seven terms of the
+   series do. 2^n is written down as it is: n + 127 into the bits of the exponent. */
 static Eight power(Eight x)
 {
-    x = __builtin_elementwise_max(__builtin_elementwise_min(x, even(87)), even(-87));
-    Eight n = __builtin_elementwise_roundeven(x * 1.44269504f), r = x - n * 0.69314718f;
-    Eight series = 1 + r * (1 + r / 2 * (1 + r / 3 * (1 + r / 4 * (1 + r / 5 * (1 + r / 6)))));
+    x = larger(smaller(x, even(87)), even(-87));
+    Eight n = __builtin_elementwise_roundeven(x * 1.44269504f);     /* x / ln 2 */
+    Eight r = x - n * 0.69314718f;
+    Eight after_2 = 1 + r / 3 * (1 + r / 4 * (1 + r / 5 * (1 + r / 6)));
+    Eight series = 1 + r * (1 + r / 2 * after_2);
     return series * (Eight)((__builtin_convertvector(n, Whole) + 127) << 23);
 }
 
@@ -96,60 +123,71 @@ typedef struct { const float *at; int row, column; } Matrix;
 
 /* out[r][place] = bias[r] + sum over k of m[r][k] in[from[k] + place]
 
-   Every product of maps is this one. In a convolution k counts the places of its little window, and `from` says
-   where each of them begins in `in`, whose rows are `step` long. The sums of 4 rows x 8 places stay in registers (for more
-   rows there are too few of these). */
-static void multiply(Map out, Matrix m, const float *bias, const float *in, int step, const int *from, int terms)
+   Every product of maps is this one. In a convolution k counts the places of its
+   little window, and `from` says where each of them begins in `in`, whose rows are
+   `step` long. The sums of 4 rows x 8 places stay in registers (for more rows there
+   are too few of these). */
+static void multiply(Map out, Matrix m, const float *bias,
+                     const float *in, int step, const int *from, int terms)
 {
     for (int r = 0; r < out.c; r += ROWS) {
         int row[ROWS];
-        for (int j = 0; j < ROWS; j++) row[j] = r + j < out.c ? r + j : out.c - 1;   /* past the end the last one again */
+        for (int j = 0; j < ROWS; j++)
+            row[j] = r + j < out.c ? r + j : out.c - 1;     /* past the end: the last */
         for (int y = 0; y < out.h; y++)
             EACH(x, out.w) {
                 const float *place = in + y * step + x;
                 Eight to[ROWS];
                 for (int j = 0; j < ROWS; j++) to[j] = even(bias ? bias[row[j]] : 0);
                 for (int k = 0; k < terms; k++)
-                    for (int j = 0; j < ROWS; j++) to[j] += m.at[row[j] * m.row + k * m.column] * AT(place + from[k]);
+                    for (int j = 0; j < ROWS; j++)
+                        to[j] += m.at[row[j] * m.row + k * m.column] * AT(place + from[k]);
                 for (int j = 0; j < ROWS; j++) {
                     float *at = out.at + row[j] * area(out) + y * out.w + x;
                     if (out.w > 4) AT(at) = to[j];
-                    else lay(at, (float *)&to[j], 4);               /* the judge's smallest map has rows of four */
+                    else lay(at, (float *)&to[j], 4);       /* the judge's last maps */
                 }
             }
     }
 }
 
-/* ---- Layers ----------------------------------------------------------------------------------------------------- */
+/* ---- Layers ------------------------------------------------------------------ */
 
-/* Squares of side x side places into channels, after a margin of zeros was laid around the map. */
+/* Squares of side x side places into channels, after a margin of zeros was laid
+   around the map. */
 static Map unshuffle(Map x, int side, int margin)
 {
-    Map y = map(x.c * side * side, (x.h + 2 * margin) / side, (x.w + 2 * margin) / side);
+    int h = (x.h + 2 * margin) / side, w = (x.w + 2 * margin) / side;
+    Map y = map(x.c * side * side, h, w);
     if (margin) __builtin_memset(y.at, 0, y.c * area(y) * sizeof *y.at);
     for (int c = 0; c < x.c; c++)
         for (int i = 0; i < x.h; i++) {
             const float *from = x.at + c * area(x) + i * x.w;
-            float *to = y.at + (c * side + (i + margin) % side) * side * area(y) + (i + margin) / side * y.w;
+            int row = i + margin, channel = (c * side + row % side) * side;
+            float *to = y.at + channel * area(y) + row / side * w;
             if (side == 1) lay(to + margin, from, x.w);
-            else for (int j = 0; j < x.w; j++) to[(j + margin) % side * area(y) + (j + margin) / side] = from[j];
+            else for (int j = margin; j < x.w + margin; j++)
+                to[j % side * area(y) + j / side] = from[j - margin];
         }
     return y;
 }
 
-static Map shuffle(Map x, int side)                                 /* and back */
+/* And back. */
+static Map shuffle(Map x, int side)
 {
     Map y = map(x.c / (side * side), x.h * side, x.w * side);
     for (int c = 0; c < y.c; c++)
         for (int i = 0; i < y.h; i++)
             for (int j = 0; j < y.w; j++) {
                 int channel = (c * side + i % side) * side + j % side;
-                y.at[c * area(y) + i * y.w + j] = x.at[channel * area(x) + i / side * x.w + j / side];
+                const float *from = x.at + channel * area(x) + i / side * x.w;
+                y.at[c * area(y) + i * y.w + j] = from[j / side];
             }
     return y;
 }
 
-static Map twice(Map x)                                             /* each place four times */
+/* Each place four times. */
+static Map twice(Map x)
 {
     Map y = map(x.c, 2 * x.h, 2 * x.w);
     for (int i = 0; i < y.c * y.h; i++)
@@ -174,15 +212,18 @@ static Map conv(Map x, int c, int side, int stride)
     int terms = x.c * side * side, *from = take(terms), k = 0;
     for (int i = 0; i < x.c; i++)
         for (int v = 0; v < side; v++)
-            for (int u = 0; u < side; u++)
-                from[k++] = ((i * stride + v % stride) * stride + u % stride) * area(in) + v / stride * in.w + u / stride;
+            for (int u = 0; u < side; u++) {
+                int channel = (i * stride + v % stride) * stride + u % stride;
+                from[k++] = channel * area(in) + v / stride * in.w + u / stride;
+            }
     Matrix m = {next(c * terms), terms, 1};
     multiply(y, m, next(c), in.at, in.w, from, terms);
     top = mark;
     return y;
 }
 
-static Map linear(Map x, int c) { return conv(x, c, 1, 1); }        /* for each place by itself */
+/* For each place by itself. */
+static Map linear(Map x, int c) { return conv(x, c, 1, 1); }
 
 /* The same for one vector: y = W x + b. */
 static float *dense(const float *x, int from, int to)
@@ -208,18 +249,24 @@ static Map norm(Map x, const float *film)
         Eight all = even(0), squares = even(0);
         EACH(i, n) all += AT(group + i);
         float mean = sum(all) / n;
-        EACH(i, n) squares += (AT(group + i) - mean) * (AT(group + i) - mean);
+        EACH(i, n) {
+            Eight off = AT(group + i) - mean;
+            squares += off * off;
+        }
         float narrow = 1 / __builtin_sqrtf(sum(squares) / n + 1e-5f);
         for (int c = g * channels; c < (g + 1) * channels; c++) {
             float a = scale[c] * narrow, b = shift[c] - mean * a;
             if (film) a *= 1 + film[c], b = b * (1 + film[c]) + film[x.c + c];
-            EACH(i, area(x)) AT(y.at + c * area(x) + i) = a * AT(x.at + c * area(x) + i) + b;
+            const float *from = x.at + c * area(x);
+            float *to = y.at + c * area(x);
+            EACH(i, area(x)) AT(to + i) = a * AT(from + i) + b;
         }
     }
     return y;
 }
 
-/* softmax(q k^T / sqrt(d)) v, a head at a time: each place of q asks the first `answers` places of k and v. */
+/* softmax(q k^T / sqrt(d)) v, a head at a time: each place of q asks the first
+   `answers` places of k and v, whose channels lie `step` apart. */
 static Map attend(Map q, const float *k, const float *v, int step, int answers)
 {
     Map y = map(q.c, q.h, q.w);
@@ -228,38 +275,50 @@ static Map attend(Map q, const float *k, const float *v, int step, int answers)
     for (int i = 0; i < HEAD || i < answers; i++) from[i] = i * n;
     Map share = map(answers, 1, n);
     for (int first = 0; first < q.c; first += HEAD) {
+        Matrix keys = {k + first * step, 1, step}, values = {v + first * step, step, 1};
         Map out = {HEAD, 1, n, y.at + first * n};
-        multiply(share, (Matrix){k + first * step, 1, step}, 0, q.at + first * n, 0, from, HEAD);
+        multiply(share, keys, 0, q.at + first * n, 0, from, HEAD);
         EACH(i, n) {
-            Eight most = AT(share.at + i), all = even(0);
-            for (int j = 1; j < answers; j++) most = __builtin_elementwise_max(most, AT(share.at + j * n + i));
-            for (int j = 0; j < answers; j++)
-                all += AT(share.at + j * n + i) = power((AT(share.at + j * n + i) - most) * (1 / __builtin_sqrtf(HEAD)));
-            for (int j = 0; j < answers; j++) AT(share.at + j * n + i) /= all;
+            float *score = share.at + i;
+            Eight most = AT(score), all = even(0);
+            for (int j = 1; j < answers; j++) most = larger(most, AT(score + j * n));
+            for (int j = 0; j < answers; j++) {
+                Eight below = (AT(score + j * n) - most) * (1 / __builtin_sqrtf(HEAD));
+                all += AT(score + j * n) = power(below);
+            }
+            for (int j = 0; j < answers; j++) AT(score + j * n) /= all;
         }
-        multiply(out, (Matrix){v + first * step, step, 1}, 0, share.at, 0, from, answers);
+        multiply(out, values, 0, share.at, 0, from, answers);
     }
     top = mark;
     return y;
 }
 
-/* ---- The wish: conditioning.py, networks/text.py ------------------------------------------------------------------ */
+/* ---- The wish: conditioning.py, networks/text.py ----------------------------- */
 
-/* What every block is told. words: a column each, of which the first `said` count, the beginning among them. */
+/* What every block is told. words: a column each, of which the first `said` count,
+   the beginning among them. */
 typedef struct { Map words; int said; float *vector; } Told;
 
-/* LayerNorm: each word by itself. */
+/* LayerNorm: each word by itself, eight words at a time. */
 static Map layer_norm(Map x)
 {
     const float *scale = next(x.c), *shift = next(x.c);
     Map y = map(x.c, x.h, x.w);
     EACH(i, x.w) {
+        const float *from = x.at + i;
         Eight mean = even(0), squares = even(0);
-        for (int c = 0; c < x.c; c++) mean += AT(x.at + c * x.w + i);
+        for (int c = 0; c < x.c; c++) mean += AT(from + c * x.w);
         mean /= even(x.c);
-        for (int c = 0; c < x.c; c++) squares += (AT(x.at + c * x.w + i) - mean) * (AT(x.at + c * x.w + i) - mean);
+        for (int c = 0; c < x.c; c++) {
+            Eight off = AT(from + c * x.w) - mean;
+            squares += off * off;
+        }
         Eight wide = __builtin_elementwise_sqrt(squares / even(x.c) + 1e-5f);
-        for (int c = 0; c < x.c; c++) AT(y.at + c * x.w + i) = (AT(x.at + c * x.w + i) - mean) / wide * scale[c] + shift[c];
+        for (int c = 0; c < x.c; c++) {
+            Eight narrow = (AT(from + c * x.w) - mean) / wide;
+            AT(y.at + c * x.w + i) = narrow * scale[c] + shift[c];
+        }
     }
     return y;
 }
@@ -271,19 +330,24 @@ static float *column(Map x, int i)
     return y;
 }
 
-/* A text: word numbers in, a vector a word out; word 0 is the beginning, which stands for the whole. */
+/* A text: word numbers in, a vector a word out; word 0 is the beginning, which stands
+   for the whole. There is room for whole eights; what is over is never asked. */
 static Told read(int said)
 {
     int D = net.wish;
-    Map x = map(D, 1, (said + 8) & ~7);                             /* room for whole eights; what is over is never asked */
+    Map x = map(D, 1, (said + 8) & ~7);
     const float *positions = next((net.words + 1) * D), *table = next(net.rows * D);
-    for (int i = 0; i < x.w; i++)
+    for (int i = 0; i < x.w; i++) {
+        const float *position = positions + i * D;
+        const float *word = table + (0 < i && i <= said ? wish[i - 1] : 0) * D;
         for (int c = 0; c < D; c++)
-            x.at[c * x.w + i] = i > said ? 0 : table[(i ? wish[i - 1] : 0) * D + c] + positions[i * D + c];
+            x.at[c * x.w + i] = i > said ? 0 : word[c] + position[c];
+    }
     said++;
     for (int layer = 0; layer < net.layers; layer++) {
         Map qkv = linear(layer_norm(x), 3 * D), q = {D, 1, x.w, qkv.at};
-        add(x, linear(attend(q, q.at + D * x.w, q.at + 2 * D * x.w, x.w, said), D));
+        float *k = qkv.at + D * x.w, *v = k + D * x.w;
+        add(x, linear(attend(q, k, v, x.w, said), D));
         add(x, linear(silu(linear(layer_norm(x), 2 * D)), D));
     }
     x = layer_norm(x);
@@ -299,22 +363,24 @@ static Told look_up(int said)
     for (int c = 0; c < D; c++) x.at[c] = 0;
     for (int i = 0; i < said; i++)
         for (int c = 0; c < D; c++) x.at[c] += table[wish[i] * D + c];
-    Map h = {D, 1, 1, dense(x.at, D, D)};
+    Map h = vector(D, dense(x.at, D, D));
     return (Told){.vector = dense(silu(h).at, D, D)};
 }
 
-/* ---- The network: networks/layers.py, networks/unet.py ------------------------------------------------------------ */
+/* ---- The network: networks/layers.py, networks/unet.py ----------------------- */
 
-/* How noisy the picture is: waves of many lengths over log-SNR, then a small MLP. */
+/* How noisy the picture is: waves of many lengths over log-SNR (1/20 to 4 radians a
+   nat), then a small MLP. */
 static Map noise(float log_snr)
 {
     float *x = take(2 * net.waves);
     for (int i = 0; i < net.waves; i++) {
-        float angle = log_snr * (float)(math_exp(math_log(80) * i / (net.waves - 1)) / 20);   /* 1/20 to 4 radians a nat */
+        double times = math_exp(math_log(80) * i / (net.waves - 1));    /* 1 to 80 */
+        float angle = log_snr * (float)(times / 20);
         x[i] = math_sin(angle), x[net.waves + i] = math_cos(angle);
     }
-    Map h = {net.embedding, 1, 1, dense(x, 2 * net.waves, net.embedding)};
-    return (Map){net.embedding, 1, 1, dense(silu(h).at, net.embedding, net.embedding)};
+    Map h = vector(net.embedding, dense(x, 2 * net.waves, net.embedding));
+    return vector(net.embedding, dense(silu(h).at, net.embedding, net.embedding));
 }
 
 static Told embed(int said, float log_snr)
@@ -322,7 +388,8 @@ static Told embed(int said, float log_snr)
     Told told = {0};
     if (net.wish) told = net.layers ? read(said) : look_up(said);
     Map h = noise(log_snr);
-    if (net.wish) add(h, (Map){net.embedding, 1, 1, dense(told.vector, net.wish, net.embedding)});
+    if (net.wish)
+        add(h, vector(net.embedding, dense(told.vector, net.wish, net.embedding)));
     told.vector = silu(h).at;
     return told;
 }
@@ -334,13 +401,16 @@ static Map block(Map x, Told told)
     return conv(silu(norm(h, film)), x.c, 3, 1);
 }
 
-static Map look_around(Map x)                                       /* SelfAttention */
+/* SelfAttention. */
+static Map look_around(Map x)
 {
     Map qkv = linear(norm(x, 0), 3 * x.c), q = {x.c, x.h, x.w, qkv.at};
-    return linear(attend(q, q.at + x.c * area(x), q.at + 2 * x.c * area(x), area(x), area(x)), x.c);
+    float *k = qkv.at + x.c * area(x), *v = k + x.c * area(x);
+    return linear(attend(q, k, v, area(x), area(x)), x.c);
 }
 
-static Map look_at_words(Map x, Told told)                          /* CrossAttention */
+/* CrossAttention. */
+static Map look_at_words(Map x, Told told)
 {
     Map q = linear(norm(x, 0), x.c), kv = linear(told.words, 2 * x.c);
     return linear(attend(q, kv.at, kv.at + x.c * kv.w, kv.w, told.said), x.c);
@@ -351,7 +421,10 @@ static Map places(int h, int w)
 {
     Map x = map(2, h, w);
     for (int i = 0; i < h; i++)
-        for (int j = 0; j < w; j++) x.at[i * w + j] = 2.0f * i / (h - 1) - 1, x.at[(h + i) * w + j] = 2.0f * j / (w - 1) - 1;
+        for (int j = 0; j < w; j++) {
+            x.at[i * w + j] = 2.0f * i / (h - 1) - 1;
+            x.at[(h + i) * w + j] = 2.0f * j / (w - 1) - 1;
+        }
     return x;
 }
 
@@ -374,7 +447,8 @@ static Map unet(Map x, Told told)
     Map h = linear(unshuffle(thin, net.patch, 0), net.width[0]);
     for (int i = 0; i <= last; i++) {
         if (i) h = conv(h, net.width[i], 3, 2);
-        for (int b = 0; b < net.blocks[i]; b++) h = seen[n++] = stage(h, told, net.attends[i], net.reads[i]);
+        for (int b = 0; b < net.blocks[i]; b++)
+            h = seen[n++] = stage(h, told, net.attends[i], net.reads[i]);
     }
     h = stage(h, told, 1, net.reads[last]);
     h = stage(h, told, 0, net.reads[last]);
@@ -385,11 +459,12 @@ static Map unet(Map x, Told told)
         }
         if (i) h = conv(twice(linear(h, net.width[i - 1])), net.width[i - 1], 3, 1);
     }
-    Map full = shuffle(linear(silu(norm(h, 0)), net.stem * net.patch * net.patch), net.patch);
+    Map folded = linear(silu(norm(h, 0)), net.stem * net.patch * net.patch);
+    Map full = shuffle(folded, net.patch);
     return conv(silu(conv(cat(full, thin), net.stem, 3, 1)), net.channels, 3, 1);
 }
 
-/* ---- The judge: networks/classifier.py --------------------------------------------------------------------------- */
+/* ---- The judge: networks/classifier.py --------------------------------------- */
 
 static Map residual(Map x)
 {
@@ -397,20 +472,24 @@ static Map residual(Map x)
     return add(x, conv(silu(norm(h, 0)), x.c, 3, 1));
 }
 
-/* Three times halved, looked at as a whole, and all questions answered from that: a number for each possible answer. */
+/* Three times halved, looked at as a whole, and all questions answered from that: a
+   number for each possible answer. */
 static Map judge(Map x)
 {
-    for (int i = 0; i < 3; i++) x = residual(i ? conv(x, 2 * net.stem, 3, 2) : conv(x, net.stem, 5, 2));
+    for (int i = 0; i < 3; i++)
+        x = residual(i ? conv(x, 2 * net.stem, 3, 2) : conv(x, net.stem, 5, 2));
     x = silu(norm(x, 0));
-    Map seen = {net.embedding, 1, 1, dense(x.at, x.c * area(x), net.embedding)};
-    return (Map){net.rows, 1, 1, dense(silu(seen).at, net.embedding, net.rows)};
+    Map seen = vector(net.embedding, dense(x.at, x.c * area(x), net.embedding));
+    return vector(net.rows, dense(silu(seen).at, net.embedding, net.rows));
 }
 
-/* ---- What JavaScript calls: shape, load, unfold, and then answer, as often as it likes ------------------------------ */
+/* ---- What JavaScript calls --------------------------------------------------- */
 
-EXPORT("shape") void *shape(void) { return &net; }                  /* where the shape is to be written */
+/* `shape`, `load` and `unfold` once, and then `answer` as often as it likes. First:
+   where the shape is to be written, and where the float16 weights. */
+EXPORT("shape") void *shape(void) { return &net; }
 
-EXPORT("load") void *load(int floats) { return weights = take(count = floats); }    /* where the float16 weights are */
+EXPORT("load") void *load(int floats) { return weights = take(count = floats); }
 
 /* float16 to float32, from the end, so that none is overwritten before it was read. */
 EXPORT("unfold") void unfold(void)
@@ -418,7 +497,7 @@ EXPORT("unfold") void unfold(void)
     const unsigned short *half = (unsigned short *)weights;
     for (int i = count - 1; i >= 0; i--) {
         union { unsigned bits; float number; } x = {(half[i] & 0x7fff) << 13};
-        x.number *= 0x1p112f;                                       /* its exponent counts from another zero */
+        x.number *= 0x1p112f;               /* its exponent counts from another zero */
         x.bits |= (half[i] & 0x8000) << 16;
         weights[i] = x.number;
     }
@@ -427,13 +506,16 @@ EXPORT("unfold") void unfold(void)
     desk = top;
 }
 
+/* Where the picture lies, and the wish: rows of the table of attributes, or of words. */
 EXPORT("picture") float *where_the_picture_lies(void) { return picture; }
-EXPORT("wish") int *where_the_wish_lies(void) { return wish; }      /* rows of the table: of attributes, or of words */
+EXPORT("wish") int *where_the_wish_lies(void) { return wish; }
 
-/* The network's answer to the picture; 0 where the weights are not those of this shape. A judge is a network without levels. */
+/* The network's answer to the picture; 0 where the weights are not those of this
+   shape. A judge is a network without levels. */
 EXPORT("answer") float *answer(int said, float log_snr)
 {
     top = desk, scroll = weights;
-    Map x = {net.channels, net.size, net.size, picture}, y = net.levels ? unet(x, embed(said, log_snr)) : judge(x);
+    Map x = {net.channels, net.size, net.size, picture};
+    Map y = net.levels ? unet(x, embed(said, log_snr)) : judge(x);
     return scroll == weights + count ? y.at : 0;
 }

@@ -3,6 +3,13 @@
 
 // ---- The file: JSON, walks (float64), weights (float16) ------------------------------------------------------------
 
+// The twin of Python's: whole words of 32 bits, of which a change of any one changes it.
+function checksum(words) {
+  let sum = 0;
+  for (let i = 0; i < words.length; i++) sum = (sum + Math.imul(words[i], 2 * i + 1)) | 0;
+  return sum >>> 0;
+}
+
 // bytes: an ArrayBuffer. Throws where the file is cut off, damaged, or not one of ours.
 function unpack(bytes) {
   const damaged = (why) => new Error(`this is no model file, or a damaged one: ${why}`);
@@ -14,10 +21,7 @@ function unpack(bytes) {
   catch { throw damaged('its head is unreadable'); }
   const rows = (about.steps * (about.steps + 3)) / 2, end = begin + 32 * rows + 4 * Math.ceil(about.weights / 2);
   if (about.format !== 2 || end !== bytes.byteLength) throw damaged(`it has ${bytes.byteLength} bytes, not ${end}`);
-  const words = new Uint32Array(bytes, begin, (end - begin) / 4);
-  let sum = 0;
-  for (let i = 0; i < words.length; i++) sum = (sum + Math.imul(words[i], 2 * i + 1)) | 0;
-  if (sum >>> 0 !== about.sum) throw damaged('its checksum is another');
+  if (checksum(new Uint32Array(bytes, begin, (end - begin) / 4)) !== about.sum) throw damaged('its checksum is another');
   const halves = new Uint16Array(bytes, begin + 32 * rows, about.weights);
   return { ...about, walks: new Float64Array(bytes, begin, 4 * rows), halves };
 }
@@ -45,9 +49,9 @@ async function startNetwork(wasm, { shape, halves, answers }) {
 function hireWorkers(wasm, model, count = 1) {
   const body = `${startNetwork}
     let ask;
-    onmessage = async ({ data: { id, start, question } }) => {
+    onmessage = async ({ data: { id, start, query } }) => {
       try {
-        if (start) { ask = await startNetwork(...start); postMessage({ id }); } else postMessage({ id, y: ask(...question) });
+        if (start) { ask = await startNetwork(...start); postMessage({ id }); } else postMessage({ id, y: ask(...query) });
       } catch (error) { postMessage({ id, error: String(error.message ?? error) }); }
     };`;
   const address = URL.createObjectURL(new Blob([body], { type: 'text/javascript' }));
@@ -75,7 +79,7 @@ function hireWorkers(wasm, model, count = 1) {
   let turn = 0;
   return {
     ready,
-    ask: (...question) => post(workers[turn++ % count], { question }),
+    ask: (...query) => post(workers[turn++ % count], { query }),
     close: () => { closed = true; for (const worker of workers) worker.terminate(); fail('closed'); },
   };
 }
@@ -153,9 +157,11 @@ async function bring(model, name, read, progress, signal) {
 // A module of 31 bytes that any WebAssembly with SIMD takes.
 const SIMD = Uint8Array.from(atob('AGFzbQEAAAABBQFgAAF7AwIBAAoKAQgAQQD9D/1iCw=='), (c) => c.charCodeAt(0));
 
-function readEngine(bytes) {
+function readEngine(bytes, sum) {
   if (!globalThis.WebAssembly?.validate(SIMD)) throw trouble('browser', 'it lacks WebAssembly with SIMD');
-  if (!WebAssembly.validate(bytes)) throw new Error('its code is damaged');
+  const whole = new Uint8Array(4 * Math.ceil(bytes.byteLength / 4));
+  whole.set(new Uint8Array(bytes));
+  if (checksum(new Uint32Array(whole.buffer)) !== sum) throw new Error('its checksum is another');
   return bytes;
 }
 
@@ -189,7 +195,7 @@ async function share(model, name, make, { progress = () => {}, signal } = {}) {
   else {
     OPENED.set(own.file, one);
     const count = (part) => (bytes) => { one[part] = bytes; for (const tell of one.listeners) tell(); };
-    one.made = Promise.all([bring(model, 'unet', readEngine, count('engine'), stop.signal), bring(model, name, unpack, count('weights'), stop.signal)])
+    one.made = Promise.all([bring(model, 'unet', (bytes) => readEngine(bytes, unet.sum), count('engine'), stop.signal), bring(model, name, unpack, count('weights'), stop.signal)])
       .then(async ([wasm, file]) => {
         stop.signal.throwIfAborted();
         count('engine')(unet.bytes);
@@ -221,10 +227,10 @@ const openJudge = (model, options, name = 'pets32-classifier') => share(model, n
 // softmax, a question at a time.
 function sharesOf(questions, logits) {
   let next = 0;
-  return Object.fromEntries(Object.entries(questions).map(([question, { length }]) => {
+  return Object.fromEntries(Object.entries(questions).map(([name, { length }]) => {
     const own = Float64Array.from(logits.subarray(next, (next += length))), most = Math.max(...own);
     const powers = own.map((y) => Math.exp(y - most)), sum = powers.reduce((a, b) => a + b);
-    return [question, powers.map((p) => p / sum)];
+    return [name, powers.map((p) => p / sum)];
   }));
 }
 

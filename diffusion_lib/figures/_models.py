@@ -30,6 +30,10 @@ def file_of(name: str) -> str:
 
 
 def models_for(names: tuple[str, ...], published: bool) -> dict[str, dict]:
-    """The trait `models` of a figure: for the engine and each model its `file`, its size in `bytes` and, where a kernel sends it, its `content`."""
-    wanted = (ENGINE, *names) if names else ()
-    return {name: {"file": file_of(name), "bytes": len(content_of(name)), **({} if published else {"content": content_of(name)})} for name in wanted}
+    """The trait `models` of a figure: for the engine and each model its `file`, its size in `bytes` and, where a kernel sends it, its
+    `content`. Of the engine also the `sum`, which a model's file holds itself."""
+    wanted = {name: content_of(name) for name in (ENGINE, *names)} if names else {}
+    about = {name: {"file": file_of(name), "bytes": len(content), **({} if published else {"content": content})} for name, content in wanted.items()}
+    if names:
+        about[ENGINE]["sum"] = engine.checksum(wanted[ENGINE] + bytes(-len(wanted[ENGINE]) % 4))
+    return about
