@@ -33,10 +33,10 @@ NOISE_RANGE = 4.0                                            # of 10^5 standard 
 def module_source(stem: str, folder: Path = HERE) -> str:
     """The JavaScript of the figure `stem`: of what all figures share the part that it uses, the engine where it opens a model,
     its own part, and the table of its words. folder: holds js/<stem>.js and words/<stem>.json."""
-    shared, own = ((place / f"{name}.js").read_text(encoding="utf-8") for place, name in ((JS, "_shared"), (folder / "js", stem)))
+    shared, frame, own = ((place / f"{name}.js").read_text(encoding="utf-8") for place, name in ((JS, "_shared"), (JS, "_frame"), (folder / "js", stem)))
     own = lean((engine.module_source() if engine.is_asked_for(own) else "") + "\n" + own)
     table = json.dumps(words_of(stem, folder), ensure_ascii=False, separators=(",", ":"))
-    return f"{used_of(shared, own)}{own}const WORDS = {table};\n"
+    return f"{used_of(shared + frame, own)}{own}const WORDS = {table};\n"
 
 
 def lean(javascript: str) -> str:
