@@ -38,7 +38,7 @@ def card_of(file: Path, results: dict[str, Any]) -> str:
         "file": f"{file.stat().st_size / 1e6:.1f} MB, float16, SHA-256 `{results['sha256'][:16]}…`", "licence": about.get("licence"),
     } | ({"measured": f"{measured['date']}, {measured['hardware']}, PyTorch {measured['torch']}"} if measured else {})
     lines = [f"| {name} | {value} |" for name, value in facts.items()]
-    tricks = json.loads(TRICKS.read_text(encoding="utf-8")) if "guidance" in results["protocol"] and TRICKS.is_file() else None
+    tricks = json.loads(TRICKS.read_text(encoding="utf-8")) if "languages" in results and TRICKS.is_file() else None
     return "\n\n".join([
         f"# {file.stem}", description(recipe), "## How it was made", "\n".join(["| what | value |", "| --- | --- |", *lines]),
         *(["## What each step bought", steps_bought(tricks)] if tricks else []),
