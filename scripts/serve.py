@@ -13,14 +13,14 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         """Readers need no line for every picture that the page loads."""
 
 
-def server_of(folder: str, host: str, port: int) -> http.server.ThreadingHTTPServer:
-    return http.server.ThreadingHTTPServer((host, port), functools.partial(Quiet, directory=folder))
+def server_of(folder: str, host: str, port: int, handler=Quiet) -> http.server.ThreadingHTTPServer:
+    return http.server.ThreadingHTTPServer((host, port), functools.partial(handler, directory=folder))
 
 
 @contextmanager
-def serving(folder) -> Iterator[str]:
+def serving(folder, handler=Quiet) -> Iterator[str]:
     """While this lasts, the folder is served at the address that it gives, which ends in a slash."""
-    server = server_of(str(folder), "127.0.0.1", 0)
+    server = server_of(str(folder), "127.0.0.1", 0, handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/"

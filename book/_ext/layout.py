@@ -1,4 +1,4 @@
-"""The book's theme: what its templates (`book/_theme`) are given, and the little of Sphinx's HTML that readers need otherwise."""
+"""The book's theme: what its templates (`book/_theme`) are given, and the little of Sphinx's HTML that is otherwise here."""
 
 import hashlib
 import os
@@ -80,10 +80,11 @@ def address_of(name: str, content_root: str) -> str:
 
 
 def refuse_other_hosts(pagename: str, scripts):
-    """Raises ExtensionError for a script from elsewhere, such as the widget runtime that myst-nb adds where a widget is shown."""
+    """Raises ExtensionError for a script from elsewhere, such as the widget runtime that myst-nb adds for a widget."""
     foreign = [script.filename for script in scripts if re.match(r"(https?:)?//", script.filename or "")]
     if foreign:
-        raise ExtensionError(f"{pagename} would load {', '.join(foreign)}, but it may ask no other host. Does a cell show a widget?")
+        raise ExtensionError(f"{pagename} would load {', '.join(foreign)}, but it may ask no other host. "
+                             "Does a cell show a widget?")
 
 
 def repository() -> str:

@@ -1,7 +1,8 @@
 """Pictures and the data of live figures, made lighter when the pages are written.
 
 A notebook draws PNG; on the page it is WebP, pixel for pixel the same, with its size told, so that nothing moves when it
-comes, and it comes when the reader is near. A figure's data lies in a file beside the page, which the figure asks for when it starts.
+comes, and it comes when the reader is near. A figure's data lies in a file beside the page; the figure asks for it when it
+starts.
 """
 
 import base64
