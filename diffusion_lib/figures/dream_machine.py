@@ -36,14 +36,7 @@ class DreamMachine(LiveFigure):
     stem = "dream_machine"
     room = (60.5, 54)
     _esm = module_source(stem)
-    prompt = traitlets.Unicode().tag(sync=True)
-    seed, steps, guidance = traitlets.Int().tag(sync=True), traitlets.Int().tag(sync=True), traitlets.Float().tag(sync=True)
-    scratch, small = traitlets.Bool().tag(sync=True), traitlets.Bool().tag(sync=True)
-    examples = traitlets.List().tag(sync=True)               # [language, prompt]
-    names = traitlets.Dict().tag(sync=True)                  # language -> attribute -> words for its values
-    notices = traitlets.Dict().tag(sync=True)                # language -> the wording of `words.Notices`
-    recorded = traitlets.Dict().tag(sync=True)
-    archive = traitlets.Dict().tag(sync=True)                # empty in the small form
+    about = traitlets.Dict().tag(sync=True)                  # how it opens, words, the recorded walk, the archive (not in the small form)
 
 
 def dream_machine(prompt: str = "a cat wearing a hat", *, seed: int = 7, steps: int = 30, guidance: float = 2.0, scratch: bool = False,
@@ -58,10 +51,10 @@ def dream_machine(prompt: str = "a cat wearing a hat", *, seed: int = 7, steps: 
     if not 1 <= steps <= 50 or not 0 <= guidance <= 8:
         raise ValueError(f"steps is {steps} and guidance is {guidance}, but they have to lie in 1 to 50 and in 0 to 8")
     states = _walk(zoo.load(NETWORK), prompt, seed, guidance)
-    traits = {"prompt": prompt, "seed": seed, "steps": steps, "guidance": float(guidance), "scratch": scratch, "small": small,
-              "examples": [list(example) for example in EXAMPLES], "names": names(), "notices": notices(),
-              "recorded": _recorded(states, prompt, seed), "archive": {} if small else archive()}
-    return present(DreamMachine, traits, _still(states, prompt), models=(NETWORK, JUDGE))
+    about = {"prompt": prompt, "seed": seed, "steps": steps, "guidance": float(guidance), "scratch": scratch, "small": small,
+             "examples": [list(example) for example in EXAMPLES], "names": names(), "notices": notices(),
+             "recorded": _recorded(states, prompt, seed), "archive": {} if small else archive()}
+    return present(DreamMachine, {"about": about}, _still(states, prompt), models=(NETWORK, JUDGE))
 
 
 def names() -> dict[str, dict[str, list[str]]]:

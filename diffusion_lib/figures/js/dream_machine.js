@@ -76,8 +76,7 @@ const thingsIn = (seen, names) => Object.entries(names).map(([kind, words]) => (
 
 // ---- Data ------------------------------------------------------------------------------------------------------------
 
-const TRAITS = ['prompt', 'seed', 'steps', 'guidance', 'scratch', 'small', 'examples', 'names', 'notices', 'recorded', 'archive'];
-const load = (model) => Object.fromEntries(TRAITS.map((name) => [name, model.get(name)]));
+const load = (model) => ({ ...model.get('about') });
 
 const fields = ({ prompt, seed, steps, guidance, scratch }) => ({
   prompt: { ...written(prompt, 400), write: (text) => text.slice(0, 400) },
@@ -111,7 +110,7 @@ function numberInput(label, value, [low, high, step], change) {
 }
 
 // The card under a finger, a mouse or the keys. rub(from, to): from place to place, in pixels.
-function rubbable(canvas, say, rub) {
+function rubbable(canvas, rub) {
   const ring = markup`<i class="live-brush"></i>`;
   let at = null, place = [16, 16];
   const placeOf = ({ clientX, clientY }) => {
@@ -122,7 +121,7 @@ function rubbable(canvas, say, rub) {
   const move = (event) => { const next = placeOf(event); rub(at, next); place = at = next; show(); };
   on(canvas, 'pointerdown', (event) => { if (event.button) return; canvas.setPointerCapture(event.pointerId); at = placeOf(event); move(event); });
   on(canvas, 'pointermove', (event) => { if (at) move(event); });
-  for (const type of ['pointerup', 'pointercancel', 'lostpointercapture']) on(canvas, type, () => { at = null; });
+  for (const type of ['pointerup', 'pointercancel']) on(canvas, type, () => { at = null; });
   on(canvas, 'keydown', (event) => {
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], ' ': [0, 0], Enter: [0, 0] }[event.key];
     if (!way) return;
@@ -133,7 +132,6 @@ function rubbable(canvas, say, rub) {
     show();
   });
   show();
-  set(canvas, { tabindex: 0, role: 'application', 'aria-roledescription': say('card') });
   return markup`<div class="live-card live-paper">${[canvas, ring]}</div>`;
 }
 
@@ -149,7 +147,7 @@ function existedPart(data, say) {
     const nearest = pictures.map((picture) => [distanceOf(own, picture), picture]).sort((a, b) => a[0] - b[0]).slice(0, 3);
     const distance = nearest[0][0], exact = (value) => value.toFixed(3);
     row.replaceChildren(...[[null, own], ...nearest].map(([away, picture]) => {
-      const caption = away === null ? say('own') : say('alike', { distance: exact(away) }), one = tile(caption);
+      const caption = away === null ? say('own') : exact(away), one = tile(caption);
       one.draw(picture, caption);
       return one.node;
     }));
@@ -185,7 +183,7 @@ function lettersPart(say) {
   const node = markup`<details><summary>${say('letters')}</summary>${blocks}<p class="live-own">${[copy, status]}</p></details>`;
   return { node, draw: (film) => {
     const last = film.length - 1, ks = [...new Set([0, Math.round(last / 5), Math.round((3 * last) / 5), last])];
-    const strips = ks.map((k) => [say('stepHead', { k }).padEnd(SIDE), ...typed(film[k].x, SIDE).split('\n')]);
+    const strips = ks.map((k) => [`Step ${k}`.padEnd(SIDE), ...typed(film[k].x, SIDE).split('\n')]);
     text = strips[0].map((_, line) => strips.map((strip) => strip[line]).join('  ')).join('\n');
     blocks.replaceChildren(...strips.map((strip) => markup`<pre>${strip.join('\n')}</pre>`));
     status.textContent = '';
@@ -196,7 +194,7 @@ function lettersPart(say) {
 
 function build({ model, data, state, say, language, changed }) {
   const { small } = data, speech = announcer();
-  const input = markup`<input type="text" dir="auto" autocomplete="off" autocapitalize="off" spellcheck="false" enterkeyhint="go">`;
+  const input = markup`<input type="text" dir="auto" autocomplete="off" spellcheck="false" enterkeyhint="go">`;
   Object.assign(set(input, { 'aria-label': say('ask'), placeholder: say('ask') }), { value: state.prompt });
   const go = markup`<button type="submit" class="live-button live-go">${say('draw')}</button>`;
   const asked = on(markup`<form class="live-ask">${[input, go]}</form>`, 'submit', (event) => { event.preventDefault(); if (running) return halt(); if (again()) reseed(); start(); });
@@ -207,17 +205,18 @@ function build({ model, data, state, say, language, changed }) {
   const tell = (...things) => status.replaceChildren(...things);
 
   const now = tile(say.rich('state')), guess = tile(say('guess')), sight = markup`<p class="live-sight"></p>`;
-  const card = rubbable(now.canvas, say, rub), clock = markup`<div class="live-clock"></div>`;
+  const card = rubbable(now.canvas, rub), clock = markup`<div class="live-clock"></div>`;
   now.node.prepend(card);
   const existed = existedPart(data, say), letters = lettersPart(say), decided = decidedPart(say);
   const knob = (name, range) => numberInput(say(name), state[name], range, (value) => { state[name] = value; changed(); });
   const seed = knob('seed', [0, 2 ** 32 - 1, 1]);
   const reseed = () => { seed.lastChild.value = state.seed = Math.floor(1e4 * Math.random()); state.card = null; };
-  const another = button(say('another'), () => { reseed(); start(); });
-  const mode = choice(say('mode'), ['watch', 'scratch'].map((one) => [one, say(one)]), (next) => { halt(); state.mode = next; arrange(); }, state.mode);
+  const another = button(say('another'), () => { halt(); reseed(); if (state.mode === 'scratch') arrange(); else start(); });
+  const pick = (part, options, then) => choice(options.map((one) => say(one)).join(' / '), options.map((one) => [one, say(one)]), (next) => { state[part] = next; then?.(); }, state[part]);
+  const mode = pick('mode', ['watch', 'scratch'], () => { halt(); arrange(); });
   const tools = markup`<div class="live-choices">
-    ${choice(say('brush'), ['clear', 'cover'].map((one) => [one, say(one)]), (next) => { state.brush = next; }, state.brush)}
-    ${button(say('card'), () => { halt(); state.card = null; arrange(); })} ${button(say('finished'), takeFinished)}</div>`;
+    ${pick('brush', ['clear', 'cover'])}
+    ${button(say('finished'), takeFinished)}</div>`;
   const rule = markup`<p class="live-note">${say('rule')}</p>`;
   const node = markup`<div class="live-body live-dream">${asked} ${small ? [] : examples} ${status}
     <div class="live-dreaming">${now.node}<div class="live-belief-side">${[guess.node, sight]}</div></div>
@@ -228,17 +227,15 @@ function build({ model, data, state, say, language, changed }) {
   let running = null, time = null;
   clearTimeout(data.leaving);
 
-  // The network and its judge, once anybody asks for them. The judge may be missing: then nobody says what is seen.
+  // The network and its judge, once anybody asks for them.
   async function open(signal) {
-    const come = { network: [0, 0], judge: [0, 0] };
-    const progress = (who) => (...far) => {
-      come[who] = far;
-      const [done, all] = [0, 1].map((i) => ((come.network[i] + come.judge[i]) / 1e6).toFixed(1)), text = say(done === all ? 'starting' : 'coming', { done, all });
+    const far = [[0, 0], [0, 0]], progress = (who) => (...bytes) => {
+      far[who] = bytes;
+      const [done, all] = [0, 1].map((i) => ((far[0][i] + far[1][i]) / 1e6).toFixed(1)), text = say('coming', { done, all });
       tell(text, set(element('progress'), { 'aria-label': text, value: done / all || 0 }));
     };
-    data.judge ??= await openJudge(model, { progress: progress('judge'), signal }).catch((error) => { if (error.name === 'AbortError') throw error; return null; });
-    data.network ??= await openModel(model, NETWORK, { progress: progress('network'), signal });
-    return data.network;
+    data.judge ??= await openJudge(model, { progress: progress(0), signal });
+    return data.network ??= await openModel(model, NETWORK, { progress: progress(1), signal });
   }
   function close() {
     for (const name of ['network', 'judge']) { data[name]?.close(); data[name] = null; }
@@ -275,8 +272,8 @@ function build({ model, data, state, say, language, changed }) {
   async function fail(error) {
     const { prompt, seed } = data.recorded;
     tell(markup`<strong>${troubleIn(error, language)}</strong>`, markup`<span>${say('instead', { prompt, seed })}</span>`);
-    state.film = await recordedFilm(data.recorded);
-    state.mode = 'watch';
+    state.film = Object.assign(await recordedFilm(data.recorded), { prompt, done: true });
+    mode.querySelector('input').click();
     arrange();
   }
 
@@ -291,15 +288,15 @@ function build({ model, data, state, say, language, changed }) {
         film.push(frame);
         if (!k) unfold();
         time.go(steps - k);
-        data.judge?.see(cut(x0)).then((seen) => { frame.seen = seen; if (state.k === k && state.film === film) narrate(frame); }, () => {});
+        data.judge.see(cut(x0)).then((seen) => { frame.seen = seen; if (state.k === k && state.film === film) narrate(frame); }, () => {});
       }
+      film.done = true;
       finish(Math.min(k, steps));
     });
   }
 
   function finish(k) {
     const last = state.film.length - 1;
-    if (last < 0) return;
     clockFor(last);
     time.go(last - k);
     existed.draw(state.film[last].x);
@@ -311,22 +308,23 @@ function build({ model, data, state, say, language, changed }) {
     if (time?.last === last) return;
     time?.stop();
     const show = (t) => { if (state.film.length) showStep(Math.min(last - t, state.film.length - 1), last); };
-    time = { last, ...timeline({ last, say, seconds: 5, show, describe: (t) => say('at', { k: last - t, steps: last }) }) };
+    time = { last, ...timeline({ last, say, seconds: 5, show, describe: (t) => say('state', { k: last - t, steps: last }) }) };
     clock.replaceChildren(time.node, decided.node);
   }
 
   function showStep(k, steps) {
     const { x, x0 } = state.film[k];
     state.k = k;
-    now.draw(x, say('stateAt', { what: state.prompt.slice(0, 80), k, steps }));
-    guess.draw(x0, say('guessAt', { what: state.prompt.slice(0, 80), k, steps }));
+    const asks = `${state.film.prompt.slice(0, 80)}: `, place = say('state', { k, steps });
+    now.draw(x, asks + place);
+    guess.draw(x0, `${asks}${say('guess')}, ${place}`);
     fill(now.node, { k, steps });
     narrate(state.film[k]);
     changed();
   }
 
   function narrate({ seen }) {
-    const names = data.names[language], noteworthy = ({ kind, best }) => NARRATED.includes(kind) && data.judge?.questions[kind][best] !== 'none';
+    const names = data.names[language], noteworthy = ({ kind, best }) => NARRATED.includes(kind) && data.judge.questions[kind][best] !== 'none';
     const things = (seen ? thingsIn(seen, names) : []).filter(noteworthy).map(({ name, share }) => `${name} (${percent(share)})`).join(', ');
     sight.textContent = things && say('sees', { things });
     decided.draw(state.film, state.k, names);
@@ -335,12 +333,10 @@ function build({ model, data, state, say, language, changed }) {
 
   // ---- the card
 
-  function paintCard(drawn = null, now_ = null) {
+  function paintCard(drawn, batch) {
     const { eps, known, clear, rubbed } = state.card;
-    let x = where(rubbed, scaled(eps, 0.4), eps);
-    if (drawn) x = where(now_, drawn, x);
-    x = where(clear, known, x);
-    now.draw(x, say('brushHelp'));
+    const covered = where(rubbed, scaled(eps, 0.4), eps);
+    now.draw(where(clear, known, drawn ? where(batch, drawn, covered) : covered), say('brushHelp'));
     now.node.lastChild.textContent = say('cardAt', { share: percent(meanOf(Float32Array.from(clear))) });
     changed();
   }
@@ -353,7 +349,7 @@ function build({ model, data, state, say, language, changed }) {
       if (!running) clearing(); else paintCard();
       return;
     }
-    const mask = new Uint8Array(AREA), fresh = staticOf(state.seed + 1 + one.covers++ % 97, 3 * AREA);
+    const mask = new Uint8Array(AREA), fresh = staticOf(state.seed + ++one.covers, 3 * AREA);
     stroke(mask, from, to);
     one.eps = where(mask.map((covered, i) => covered && one.clear[i]), fresh, one.eps);
     one.clear = one.clear.map((clear, i) => (mask[i] ? 0 : clear));
@@ -367,7 +363,7 @@ function build({ model, data, state, say, language, changed }) {
         if (!node.isConnected) { leave(); return; }
         paintCard(here.x, batch);
         guess.draw(here.x0 ?? here.x, say('guess'));
-        data.judge?.see(cut(here.x0 ?? here.x)).then((seen) => { if (state.card === one) narrate({ seen }); }, () => {});
+        data.judge.see(cut(here.x0 ?? here.x)).then((seen) => { if (state.card === one) narrate({ seen }); }, () => {});
       }
     }
     paintCard();
@@ -377,14 +373,13 @@ function build({ model, data, state, say, language, changed }) {
     if (!last) return;
     halt();
     state.card = Object.assign(newCard(state.seed), { known: cut(last.x), clear: new Uint8Array(AREA).fill(1) });
-    state.brush = 'cover';
-    for (const radio of tools.querySelectorAll('input')) radio.checked = radio.closest('label').textContent === say('cover');
+    tools.querySelectorAll('input')[1].click();
     paintCard();
   }
 
   // Shows what there is something to show in.
   function unfold() {
-    const scratching = state.mode === 'scratch', drawn = !scratching && state.film.length > 0, done = drawn && !running;
+    const scratching = state.mode === 'scratch', drawn = !scratching && state.film.length, done = !scratching && state.film.done;
     for (const [part, shown] of [[tools, scratching], [rule, scratching], [clock, drawn], [letters.node, done], [existed.node, done && data.archive.count]]) part.hidden = !shown;
   }
 
@@ -407,7 +402,7 @@ function build({ model, data, state, say, language, changed }) {
   }
 
   function leave() { halt(); time?.stop(); close(); }
-  const numbers = () => [{ title: say('walkOf', { prompt: state.prompt, seed: state.seed }), head: [say('step'), ...Object.keys(data.names[language])],
+  const numbers = () => [{ title: `${state.prompt} · ${say('seed')} ${state.seed}`, head: [say('steps'), ...Object.keys(data.names[language])],
     rows: state.film.map(({ k, seen }) => [k, ...(seen ? thingsIn(seen, data.names[language]).map(({ name, share }) => `${name} ${percent(share)}`) : [])]) }];
 
   arrange();
