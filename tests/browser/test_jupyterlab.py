@@ -19,11 +19,11 @@ from playwright.sync_api import expect
 import diffusion_lib as dl
 from conftest import ROOT
 from diffusion_lib.figures._base import words_of
-from reading import SCHEDULE, T, canvas, levels_apart, number, on_screen, static
+from reading import SCHEDULE, T, canvas, canvas_pixels, levels_apart, number, on_screen, static
 
 SERVER, KERNEL = (ROOT / folder / "bin" / "python" for folder in (".venv-grading", ".venv"))
 SETUP = (ROOT / "scripts" / "setup_cell.py").read_text(encoding="utf-8")
-CELLS = [SETUP, "import diffusion_lib as dl\ndl.figures.noise_schedules()",
+CELLS = [SETUP, "import diffusion_lib as dl\ndl.figures.noise_schedules()", "dl.figures.dream_machine('a cat wearing a hat', steps=4, small=True)",
          "from ipywidgets import interact\ninteract(lambda steps: print(f'{steps} steps of {1 / steps:.3f}'), steps=(1, 50));"]
 
 NOT_RUN = re.compile(r"^\[ \]:$")                             # a cell's prompt before it is asked to run
@@ -145,6 +145,16 @@ def test_the_foot_of_a_figure(notebook):
     figure.locator(".live-foot select").select_option("en")
     foot["reset"].click()
     expect(figure.locator('[data-number="i"]').first).to_have_text("300")
+
+
+def test_a_network_comes_from_the_kernel_and_draws_pythons_picture(notebook):
+    """Its seven million bytes travel as a trait; no file is fetched, because JupyterLab serves none."""
+    figure = notebook.locator(".jp-OutputArea .live", has=notebook.locator(".live-dream"))
+    figure.get_by_role("button", name="Generate").click()
+    figure.get_by_role("button", name="Another one").wait_for(timeout=PATIENCE)
+    guided = dl.ClassifierFreeGuidance(dl.zoo.load("pets32-text"), 2.0)
+    x = dl.sample(guided, (1, 3, 32, 32), steps=4, sampler=dl.DPMSolverPP2M(), cond=["a cat wearing a hat"], generator=dl.CounterGenerator(7))
+    assert levels_apart(canvas_pixels(figure.locator(".live-card canvas")), on_screen(x[0])) <= 1
 
 
 def test_a_slider_reaches_the_kernel_and_comes_back(notebook):
