@@ -12,7 +12,7 @@ class Dissolve(LiveFigure):
     """The widget behind `dissolve`."""
 
     stem = "dissolve"
-    room = (31, 44)                                          # rem, on a phone and on a wide page
+    room = (29.5, 33.5)                                      # rem, on a phone and on a wide page
     _esm = module_source(stem, Path(__file__).parent)
     pet = traitlets.Unicode().tag(sync=True)                 # data: address
 

@@ -15,7 +15,7 @@ class FlowOfTime(LiveFigure):
     """The widget behind `flow_of_time`."""
 
     stem = "flow_of_time"
-    room = (115, 64)
+    room = (111.5, 63)
     _esm = module_source(stem)
     seed = traitlets.Int().tag(sync=True)
     photo = traitlets.Unicode().tag(sync=True)               # data: address

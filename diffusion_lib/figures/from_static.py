@@ -10,7 +10,7 @@ class FromStatic(LiveFigure):
     """The widget behind `from_static`."""
 
     stem = "from_static"
-    room = (36.5, 37)
+    room = (36.5, 46)
     _esm = module_source(stem)
     walks = traitlets.List().tag(sync=True)                  # each `recorded`
 

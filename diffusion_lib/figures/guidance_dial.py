@@ -17,7 +17,7 @@ class GuidanceDial(LiveFigure):
     """The widget behind `guidance_dial`."""
 
     stem = "guidance_dial"
-    room = (133.5, 82)
+    room = (130, 74)
     _esm = module_source(stem)
     scales = traitlets.List().tag(sync=True)
     wishes = traitlets.List().tag(sync=True)

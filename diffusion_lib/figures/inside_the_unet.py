@@ -161,7 +161,7 @@ class InsideTheUnet(LiveFigure):
     """The widget behind `inside_the_unet`."""
 
     stem = "inside_the_unet"
-    room = (81.5, 50)
+    room = (78.5, 51)
     _esm = module_source(stem)
     caption = traitlets.Unicode().tag(sync=True)
     seed = traitlets.Int().tag(sync=True)

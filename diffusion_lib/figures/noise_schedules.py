@@ -20,7 +20,7 @@ class NoiseSchedules(LiveFigure):
     """The widget behind `noise_schedules`."""
 
     stem = "noise_schedules"
-    room = (133, 78)
+    room = (130.5, 77.5)
     _esm = module_source(stem)
     seed = traitlets.Int().tag(sync=True)
     photo = traitlets.Unicode().tag(sync=True)               # data: address

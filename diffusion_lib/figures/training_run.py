@@ -24,7 +24,7 @@ class TrainingRun(LiveFigure):
     """The widget behind `training_run`."""
 
     stem = "training_run"
-    room = (116.5, 76)
+    room = (114, 69)
     _esm = module_source(stem)
     runs = traitlets.List().tag(sync=True)                   # each `_told`, or {label, missing}
     floor = traitlets.List().tag(sync=True)                  # of the loss, in each tenth of [0, 1]

@@ -97,7 +97,7 @@ class WordHighlighter(LiveFigure):
     """The widget behind `word_highlighter`."""
 
     stem = "word_highlighter"
-    room = (65.5, 56)
+    room = (65.5, 56.5)
     _esm = module_source(stem)
     prompts = traitlets.List().tag(sync=True)                # each `recorded`, and language, words, views, ends, read
     marker = traitlets.List().tag(sync=True)
