@@ -11,7 +11,7 @@ import importlib
 
 # layer 0: numbers, schedules, networks, data, distances
 from .random import CounterGenerator, rand, randn
-from .schedules import (CosineSchedule, EDMSchedule, LinearBetaSchedule, NoiseSchedule, RectifiedFlowSchedule,
+from .schedules import (Coefficients, CosineSchedule, EDMSchedule, LinearBetaSchedule, NoiseSchedule, RectifiedFlowSchedule,
                         karras_times, log_snr_times, uniform_times)
 from .evaluation import frechet_distance, kernel_distance, precision_recall, share, sliced_wasserstein
 from .words import Vocabulary
@@ -22,7 +22,7 @@ from .networks.unet import UNet, UNetConfig
 from .data import pets, toys
 from .data.pets import CaptionedPets, PartyPets, pet_vocabulary
 # layer 1: the 2x2
-from .process import EPS, FLOW, SCORE, V, X0, Coefficients, Parameterization, Prediction, coefficients, diffuse, edm
+from .process import EPS, FLOW, SCORE, V, X0, Parameterization, Prediction, coefficients, diffuse, edm
 # layer 2: the interface
 from .denoisers import Clamped, Denoiser, NeuralDenoiser, Rescheduled
 # layer 3: denoisers made of denoisers, steps, losses

@@ -51,9 +51,8 @@ class NeuralDenoiser(Denoiser):
     def output(self, x_t: Tensor, t: float | Tensor, cond=None, keep: Tensor | None = None) -> tuple[Tensor, Coefficients]:
         """The network's raw answer y (B, ...) and the coefficients at t; the loss compares y with its target."""
         c = coefficients(self.schedule, t, x_t)
-        scale = torch.sqrt((c.alpha * self.data_std) ** 2 + c.sigma**2)
-        log_snr = self.schedule.log_snr(t).to(x_t.device, x_t.dtype).expand(len(x_t))
-        return self.network(x_t / scale, log_snr, cond, keep).to(x_t.dtype), c
+        scale = torch.hypot(c.alpha * self.data_std, c.sigma)
+        return self.network(x_t / scale, c.log_snr.flatten().expand(len(x_t)), cond, keep).to(x_t.dtype), c
 
     def forward(self, x_t, t, cond=None, keep=None):
         y, c = self.output(x_t, t, cond, keep)

@@ -14,34 +14,23 @@ The inverse is a `Prediction`: one belief about the clean picture, which it tell
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .schedules import NoiseSchedule
-
-
-class Coefficients(NamedTuple):
-    """The schedule at one time, shaped to multiply pictures: each (B, 1, ...) or (), in the pictures' dtype."""
-
-    alpha: Tensor
-    sigma: Tensor
-    d_alpha: Tensor                                          # d alpha / dt
-    d_sigma: Tensor                                          # d sigma / dt
+from .schedules import Coefficients, NoiseSchedule
 
 
 def coefficients(schedule: NoiseSchedule, t: float | Tensor, like: Tensor) -> Coefficients:
-    """The schedule at time t, cast once (from float64) to the dtype and device of `like`.
+    """The schedule at time t, shaped to multiply pictures: each (B, 1, ...) or (), cast once (from float64) to their dtype and device.
 
-    t: () or (B,), in [0, 1]. like: (B, ...). Raises ValueError where t has another length than `like`.
+    t: () or (B,), in [0, 1]. like: (B, ...), the pictures. Raises ValueError where t has another length than `like`.
     """
     t = torch.as_tensor(t, dtype=torch.float64)
     if t.ndim > 1 or (t.ndim == 1 and len(t) != len(like)):
         raise ValueError(f"t has shape {tuple(t.shape)}, but it has to be one number or one for each of the {len(like)} rows")
     shape = (-1, *[1] * (like.ndim - 1)) if t.ndim else ()
-    values = (schedule.alpha(t), schedule.sigma(t), *schedule.rates(t))
-    return Coefficients(*(v.reshape(shape).to(like.device, like.dtype) for v in values))
+    return Coefficients(*torch.stack(schedule.at(t)).to(like.device, like.dtype).reshape(4, *shape).unbind())
 
 
 def diffuse(x0: Tensor, eps: Tensor, t: float | Tensor, schedule: NoiseSchedule) -> Tensor:

@@ -23,10 +23,10 @@ from torch import Tensor
 MASK = 0xFFFFFFFF                                            # 32 bits
 
 
-def mix(x: Tensor) -> Tensor:
+def mix(x: int | Tensor) -> int | Tensor:
     """Hash 32-bit integers: a bijection on [0, 2^32).
 
-    x: any shape, int64, values in [0, 2^32). Returns the same shape and type.
+    x: int, or int64 of any shape, values in [0, 2^32). Returns the same shape and type.
     """
     x = ((x ^ (x >> 16)) * 0x7FEB352D) & MASK
     x = ((x ^ (x >> 15)) * 0x846CA68B) & MASK
@@ -38,7 +38,7 @@ def bits(seed: int | Tensor, index: Tensor) -> Tensor:
 
     seed: int or int64 tensor that broadcasts with `index`; index: int64, in [0, 2^32). Returns int64 in [0, 2^32).
     """
-    seed = torch.as_tensor(seed, dtype=torch.int64, device=index.device)
+    seed = seed.to(index.device) if isinstance(seed, Tensor) else seed
     key = mix((seed + 0x9E3779B9) & MASK)
     return mix(mix((index + key) & MASK) ^ mix(key ^ 0x85EBCA6B))
 

@@ -5,6 +5,7 @@ that needs to ask again (Heun) does so itself. `order` is a claim about the erro
 measure it. For stochastic samplers it is the weak order: the error of the distribution, not of one path.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from torch import Tensor
 from .denoisers import Denoiser
 from .process import Prediction
 from .random import Generator, randn
-from .schedules import NoiseSchedule, uniform_times
+from .schedules import Coefficients, NoiseSchedule, uniform_times
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,12 @@ class DDIM(Sampler):
         self.eta, self.stochastic = float(eta), eta > 0
 
     def step(self, state, s, denoise, schedule, noise):
-        (alpha_t, sigma_t), (alpha_s, sigma_s) = _scales(schedule, state.t), _scales(schedule, s)
-        fresh = self.eta * sigma_s / sigma_t * (sigma_t**2 - (alpha_t / alpha_s) ** 2 * sigma_s**2).clamp(min=0).sqrt()
-        kept = (sigma_s**2 - fresh**2).clamp(min=0).sqrt()
-        x_s = float(alpha_s) * state.prediction.x0 + float(kept) * state.prediction.eps
-        return x_s + float(fresh) * noise() if self.stochastic else x_s
+        here, there = _row(schedule, state.t), _row(schedule, s)
+        added = here.sigma**2 - (here.alpha / there.alpha) ** 2 * there.sigma**2    # variance that the way down adds from s to t
+        fresh = self.eta * there.sigma / here.sigma * math.sqrt(max(0.0, added))
+        kept = math.sqrt(max(0.0, there.sigma**2 - fresh**2))
+        x_s = there.alpha * state.prediction.x0 + kept * state.prediction.eps
+        return x_s + fresh * noise() if self.stochastic else x_s
 
 
 class Ancestral(DDIM):
@@ -92,7 +94,7 @@ class Euler(Sampler):
     order = 1
 
     def step(self, state, s, denoise, schedule, noise):
-        return state.x + float(s - state.t) * state.prediction.velocity
+        return state.x + (float(s) - float(state.t)) * state.prediction.velocity
 
 
 class Heun(Sampler):
@@ -105,7 +107,7 @@ class Heun(Sampler):
     order = 2
 
     def step(self, state, s, denoise, schedule, noise):
-        stride = float(s - state.t)
+        stride = float(s) - float(state.t)
         there = state.x + stride * state.prediction.velocity
         if s == 0:
             return there
@@ -118,19 +120,20 @@ class DPMSolverPP2M(Sampler):
         x_s = sigma_s / sigma_t x_t - alpha_s (e^-h - 1) D,     h = (lambda_s - lambda_t) / 2,     lambda = log-SNR
         D   = x0_t + h / (2 h_before) (x0_t - x0_before)
 
-    First order on the first step and wherever lambda is infinite (at t = 0, and at t = 1 when alpha = 0 there).
+    As e^-h = alpha_t sigma_s / (alpha_s sigma_t), the first line is the step of DDIM with D in the place of x0, and so it is
+    written here. First order on the first step and wherever lambda is infinite (at t = 0, and at t = 1 when alpha = 0 there).
     Reference: Lu et al. 2022 (DPM-Solver++), algorithm 2; their lambda is half of ours.
     """
 
     order = 2
 
     def step(self, state, s, denoise, schedule, noise):
-        (_, sigma_t), (alpha_s, sigma_s) = _scales(schedule, state.t), _scales(schedule, s)
-        h, x0 = _half_log_snr(schedule, s) - _half_log_snr(schedule, state.t), state.prediction.x0
-        if state.previous is not None and torch.isfinite(h):
-            h_before = _half_log_snr(schedule, state.t) - _half_log_snr(schedule, state.previous.t)
-            x0 = x0 + float(h / (2 * h_before)) * (x0 - state.previous.prediction.x0)
-        return float(sigma_s / sigma_t) * state.x - float(alpha_s * torch.expm1(-h)) * x0
+        here, there, x0 = _row(schedule, state.t), _row(schedule, s), state.prediction.x0
+        if state.previous is not None and there.sigma > 0 and (before := _row(schedule, state.previous.t)).alpha > 0:
+            h, h_before = (math.log(b.alpha * a.sigma / (a.alpha * b.sigma)) for a, b in ((here, there), (before, here)))
+            x0 = x0 + h / (2 * h_before) * (x0 - state.previous.prediction.x0)
+        shrink = there.sigma / here.sigma
+        return shrink * state.x + (there.alpha - here.alpha * shrink) * x0
 
 
 class EulerMaruyama(Sampler):
@@ -146,21 +149,29 @@ class EulerMaruyama(Sampler):
     stochastic = True
 
     def step(self, state, s, denoise, schedule, noise):
-        (alpha, sigma), (d_alpha, d_sigma) = _scales(schedule, state.t), schedule.rates(state.t)
+        alpha, sigma, d_alpha, d_sigma = _row(schedule, state.t)
         if alpha < 1e-8:
             raise ValueError(f"t is {float(state.t):g}, where alpha is 0 and the reverse SDE is infinite: start EulerMaruyama below t = 1")
-        g_squared = 2 * sigma**2 * (d_sigma / sigma - d_alpha / alpha)
-        drift = state.prediction.velocity + float(g_squared / (2 * sigma)) * state.prediction.eps
-        return state.x + float(s - state.t) * drift + float((g_squared * (state.t - s)).sqrt()) * noise()
+        stride, g_squared = float(state.t) - float(s), 2 * sigma**2 * (d_sigma / sigma - d_alpha / alpha)
+        drift = state.prediction.velocity + g_squared / (2 * sigma) * state.prediction.eps
+        return state.x - stride * drift + math.sqrt(g_squared * stride) * noise()
 
 
-def _scales(schedule: NoiseSchedule, t: Tensor) -> tuple[Tensor, Tensor]:
-    return schedule.alpha(t), schedule.sigma(t)
+def _row(schedule: NoiseSchedule, t: Tensor) -> Coefficients:
+    """The schedule at one time, in Python's own numbers, which are faster to compute with than tensors of one number."""
+    return Coefficients(*map(float, schedule.at(t)))
 
 
-def _half_log_snr(schedule: NoiseSchedule, t: Tensor) -> Tensor:
-    """log(alpha / sigma), unclamped: +-infinite at the ends."""
-    return torch.log(schedule.alpha(t)) - torch.log(schedule.sigma(t))
+class _Tabulated(NoiseSchedule):
+    """A schedule whose rows at the times of a walk are computed beforehand, all at once: each is asked for several times."""
+
+    def __init__(self, schedule: NoiseSchedule, times: Tensor):
+        rows = zip(*(column.unbind() for column in schedule.at(times)))
+        self.schedule, self.rows = schedule, dict(zip(times.tolist(), map(Coefficients._make, rows)))
+
+    def at(self, t):
+        known = self.rows.get(t.item()) if isinstance(t, Tensor) and t.ndim == 0 else None
+        return self.schedule.at(t) if known is None else known
 
 
 def static(shape: tuple[int, ...], schedule: NoiseSchedule, t: float | Tensor = 1.0, generator: Generator | None = None, device=None) -> Tensor:
@@ -189,11 +200,11 @@ def trajectory(denoiser: Denoiser, x: Tensor, times: Tensor, sampler: Sampler = 
     def noise() -> Tensor:
         return randn(x.shape, generator, x.device, x.dtype)
 
-    state = State(x, times[0])
+    schedule, state = _Tabulated(denoiser.schedule, times), State(x, times[0])
     for s in times[1:]:
         state = replace(state, prediction=denoise(state.x, state.t))
         yield state
-        x_s = sampler.step(state, s, denoise, denoiser.schedule, noise)
+        x_s = sampler.step(state, s, denoise, schedule, noise)
         state = State(x_s, s, previous=replace(state, previous=None))
     yield state
 

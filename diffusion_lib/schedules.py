@@ -12,6 +12,7 @@ All curves are computed in float64, on the device of t; `process.coefficients` c
 
 import math
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,33 +23,53 @@ LOG_SNR_LIMIT = 20.0                                         # exp(20) = 5e8: cl
 def as_time(t: float | Tensor) -> Tensor:
     """t as a float64 tensor. Raises ValueError where t lies outside [0, 1]."""
     t = torch.as_tensor(t, dtype=torch.float64)
-    if t.numel() and t.device.type == "cpu" and not (t.min() >= 0 and t.max() <= 1):   # no check that a GPU would wait for
-        raise ValueError(f"t is {t.tolist()}, but time has to lie between 0 (data) and 1 (noise)")
+    if t.numel() and t.device.type == "cpu":                 # no check that a GPU would wait for
+        first, last = map(float, t.detach().aminmax())
+        if not 0 <= first <= last <= 1:
+            raise ValueError(f"t is {last if first >= 0 else first}, but time has to lie between 0 (data) and 1 (noise)")
     return t
 
 
+class Coefficients(NamedTuple):
+    """A schedule at one time, or at many: its row (alpha, sigma) and their slopes, all of one shape."""
+
+    alpha: Tensor                                            # the scale of the signal
+    sigma: Tensor                                            # the scale of the noise: a standard deviation, not a variance
+    d_alpha: Tensor                                          # d alpha / dt
+    d_sigma: Tensor                                          # d sigma / dt
+
+    @property
+    def log_snr(self) -> Tensor:
+        """log-SNR = 2 log(alpha / sigma), in nats, clamped to +-20."""
+        ratio = 2 * (torch.log(self.alpha) - torch.log(self.sigma))
+        return ratio.clamp(-LOG_SNR_LIMIT, LOG_SNR_LIMIT)
+
+
 class NoiseSchedule(ABC):
-    """The interface: subclasses give `alpha` and `sigma`, and may give closed forms of the rest.
+    """The interface: subclasses give the row `at` a time, all of it at once, and may give closed forms of the rest.
 
     t: (), (B,) or any shape, in [0, 1]. Every method returns float64 of the same shape.
     """
 
     @abstractmethod
+    def at(self, t: float | Tensor) -> Coefficients:
+        """The scales of signal and noise, and their slopes in t."""
+
     def alpha(self, t: float | Tensor) -> Tensor:
         """The scale of the signal."""
+        return self.at(t).alpha
 
-    @abstractmethod
     def sigma(self, t: float | Tensor) -> Tensor:
         """The scale of the noise: its standard deviation, not its variance."""
+        return self.at(t).sigma
 
-    @abstractmethod
     def rates(self, t: float | Tensor) -> tuple[Tensor, Tensor]:
         """The slopes (d alpha / dt, d sigma / dt)."""
+        return self.at(t)[2:]
 
     def log_snr(self, t: float | Tensor) -> Tensor:
         """log-SNR = 2 log(alpha / sigma), in nats, clamped to +-20."""
-        ratio = 2 * (torch.log(self.alpha(t)) - torch.log(self.sigma(t)))
-        return ratio.clamp(-LOG_SNR_LIMIT, LOG_SNR_LIMIT)
+        return self.at(t).log_snr
 
     def time_of(self, log_snr: float | Tensor) -> Tensor:
         """The time at which the log-SNR has this value: the inverse of `log_snr`, found by bisection.
@@ -70,14 +91,10 @@ class CosineSchedule(NoiseSchedule):
     Variance preserving: alpha^2 + sigma^2 = 1. Reference: Nichol and Dhariwal 2021, eq. 17 (here with s = 0).
     """
 
-    def alpha(self, t):
-        return torch.cos(math.pi / 2 * as_time(t))
-
-    def sigma(self, t):
-        return torch.sin(math.pi / 2 * as_time(t))
-
-    def rates(self, t):
-        return -math.pi / 2 * self.sigma(t), math.pi / 2 * self.alpha(t)
+    def at(self, t):
+        angle = math.pi / 2 * as_time(t)
+        alpha, sigma = torch.cos(angle), torch.sin(angle)
+        return Coefficients(alpha, sigma, -math.pi / 2 * sigma, math.pi / 2 * alpha)
 
     def time_of(self, log_snr):
         return 2 / math.pi * torch.atan(torch.exp(-torch.as_tensor(log_snr, dtype=torch.float64) / 2))
@@ -96,19 +113,11 @@ class RectifiedFlowSchedule(NoiseSchedule):
             raise ValueError(f"shift is {shift}, but it has to be above 0 (1 is the plain straight line)")
         self.shift = float(shift)
 
-    def _u(self, t):
+    def at(self, t):
         t = as_time(t)
-        return self.shift * t / (1 + (self.shift - 1) * t)
-
-    def alpha(self, t):
-        return 1 - self._u(t)
-
-    def sigma(self, t):
-        return self._u(t)
-
-    def rates(self, t):
-        slope = self.shift / (1 + (self.shift - 1) * as_time(t)) ** 2
-        return -slope, slope
+        slowed = 1 + (self.shift - 1) * t
+        u, slope = self.shift * t / slowed, self.shift / slowed**2
+        return Coefficients(1 - u, u, -slope, slope)
 
     def time_of(self, log_snr):
         u = torch.sigmoid(-torch.as_tensor(log_snr, dtype=torch.float64) / 2)        # alpha / sigma = (1 - u) / u
@@ -126,14 +135,9 @@ class EDMSchedule(NoiseSchedule):
             raise ValueError(f"sigma_max is {sigma_max}, but it has to be above 0")
         self.sigma_max = float(sigma_max)
 
-    def alpha(self, t):
-        return torch.ones_like(as_time(t))
-
-    def sigma(self, t):
-        return self.sigma_max * as_time(t)
-
-    def rates(self, t):
-        return torch.zeros_like(as_time(t)), torch.full_like(as_time(t), self.sigma_max)
+    def at(self, t):
+        t = as_time(t)
+        return Coefficients(torch.ones_like(t), self.sigma_max * t, torch.zeros_like(t), torch.full_like(t, self.sigma_max))
 
     def time_of(self, log_snr):
         return (torch.exp(-torch.as_tensor(log_snr, dtype=torch.float64) / 2) / self.sigma_max).clamp(0, 1)
@@ -160,33 +164,21 @@ class LinearBetaSchedule(NoiseSchedule):
         self.betas = torch.linspace(beta_start, beta_end, self.num_steps, dtype=torch.float64)
         log_alpha_bar = torch.cat([torch.zeros(1, dtype=torch.float64), torch.log1p(-self.betas).cumsum(0)])
         self.alpha_bar = torch.exp(log_alpha_bar)
-        self._log_alpha_bar = log_alpha_bar
         # Per step. No steeper than three times its gentler neighbour (Fritsch and Carlson 1980), so that the curve
         # falls everywhere even where the betas grow fast; with the default betas nothing is cut off.
         strides = log_alpha_bar.diff()
         gentler = torch.maximum(torch.cat([strides[:1], strides]), torch.cat([strides, strides[-1:]]))
-        self._slopes = torch.gradient(log_alpha_bar, edge_order=2)[0].clamp(max=0).maximum(3 * gentler)
+        slopes = torch.gradient(log_alpha_bar, edge_order=2)[0].clamp(max=0).maximum(3 * gentler)
+        (y0, y1), (m0, m1) = ((values[:-1], values[1:]) for values in (log_alpha_bar, slopes))
+        self._cubics = torch.stack([y0, m0, 3 * (y1 - y0) - 2 * m0 - m1, 2 * (y0 - y1) + m0 + m1], dim=-1)     # (T, 4)
 
-    def _curve(self, t) -> tuple[Tensor, Tensor]:
-        """log alpha_bar and its slope in t, by cubic Hermite interpolation."""
+    def at(self, t):
         place = as_time(t) * self.num_steps
-        i = place.floor().clamp(max=self.num_steps - 1).long()
-        u, i = place - i, i.cpu()
-        y0, y1, m0, m1 = (c.to(place.device) for c in (self._log_alpha_bar[i], self._log_alpha_bar[i + 1],
-                                                      self._slopes[i], self._slopes[i + 1]))
-        c2, c3 = 3 * (y1 - y0) - 2 * m0 - m1, 2 * (y0 - y1) + m0 + m1
-        return y0 + u * (m0 + u * (c2 + u * c3)), self.num_steps * (m0 + u * (2 * c2 + u * 3 * c3))
-
-    def alpha(self, t):
-        return torch.exp(self._curve(t)[0] / 2)
-
-    def sigma(self, t):
-        return torch.sqrt(-torch.expm1(self._curve(t)[0]))
-
-    def rates(self, t):
-        log_alpha_bar, slope = self._curve(t)
+        i = place.floor().clamp(max=self.num_steps - 1)
+        u, (c0, c1, c2, c3) = place - i, self._cubics[i.long().cpu()].to(place.device).unbind(-1)
+        log_alpha_bar, slope = c0 + u * (c1 + u * (c2 + u * c3)), self.num_steps * (c1 + u * (2 * c2 + u * 3 * c3))
         alpha, sigma = torch.exp(log_alpha_bar / 2), torch.sqrt(-torch.expm1(log_alpha_bar))
-        return alpha * slope / 2, -alpha**2 * slope / (2 * sigma)           # the second is infinite at t = 0
+        return Coefficients(alpha, sigma, alpha * slope / 2, -alpha**2 * slope / (2 * sigma))    # the last is infinite at t = 0
 
 
 # Grids of times: where a sampler stops on its way down. All are (steps + 1,), float64, falling.

@@ -51,7 +51,7 @@ def test_of_time_the_network_is_told_only_log_snr(schedule):
     model = dl.NeuralDenoiser(network, schedule)
     model(X0.float(), 0.3)
     told = network.asked[-1][1]
-    assert told.shape == (25,) and told.dtype == torch.float32 and max_error(told, schedule.log_snr(0.3).float().expand(25)) == 0
+    assert told.shape == (25,) and told.dtype == torch.float32 and max_error(told, schedule.log_snr(0.3).float().expand(25)) < 1e-6
     model(X0, INSIDE)
     assert max_error(network.asked[-1][1], schedule.log_snr(INSIDE)) == 0
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from diffusion_lib.denoisers import NeuralDenoiser
 from diffusion_lib.process import edm
-from diffusion_lib.schedules import NoiseSchedule, RectifiedFlowSchedule, as_time
+from diffusion_lib.schedules import Coefficients, NoiseSchedule, RectifiedFlowSchedule, as_time
 
 from .common import GUIDANCE, SIZE, AttributeSum, Pupil, View, mixed_precision, silenced, told, warm_decay
 
@@ -29,15 +29,11 @@ class VariancePreserving(NoiseSchedule):
     def __init__(self, alpha_min: float = 1e-3, sigma_min: float = 1e-3):
         self.alpha_min, self.sigma_min = alpha_min, sigma_min
 
-    def alpha(self, t):
-        return torch.exp(math.log(self.alpha_min) * as_time(t) ** 2)
-
-    def sigma(self, t):
-        return torch.sqrt(1 - self.alpha(t) ** 2 + self.sigma_min**2)
-
-    def rates(self, t):
-        d_alpha = 2 * math.log(self.alpha_min) * as_time(t) * self.alpha(t)
-        return d_alpha, -self.alpha(t) * d_alpha / self.sigma(t)
+    def at(self, t):
+        t = as_time(t)
+        alpha = torch.exp(math.log(self.alpha_min) * t**2)
+        sigma, d_alpha = torch.sqrt(1 - alpha**2 + self.sigma_min**2), 2 * math.log(self.alpha_min) * t * alpha
+        return Coefficients(alpha, sigma, d_alpha, -alpha * d_alpha / sigma)
 
 
 class Backbone(nn.Module):
