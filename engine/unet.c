@@ -1,16 +1,16 @@
-/* The book's network, whole, in C: what runs in the page when a reader asks for a
-   picture.
+/* The book's network, whole, in C: what runs in the page when a reader asks for
+   a picture.
 
-   Everything is a `Map`: channels of h x w places, float32, channels first, as in
-   Python; words are a map of one row. The weights are a scroll, written in the order
-   in which one answer asks for them: each layer reads on where the one before it
-   stopped, so no weight needs a name here. The functions stand in the order in which
-   they need each other; from `stage` on this is diffusion_lib/networks/unet.py, line
-   by line.
+   Everything is a `Map`: channels of h x w places, float32, channels first, as
+   in Python; words are a map of one row. The weights are a scroll, written in
+   the order in which one answer asks for them: each layer reads on where the one
+   before it stopped, so no weight needs a name here. The functions stand in the
+   order in which they need each other; from `stage` on this is
+   diffusion_lib/networks/unet.py, line by line.
 
-   Nearly all the time is spent in `multiply`. There is no library below this file,
-   not even C's own: memory is one row of floats that fills from the left, and sin,
-   cos, exp and log are JavaScript's. */
+   Nearly all the time is spent in `multiply`. There is no library below this
+   file, not even C's own: memory is one row of floats that fills from the left,
+   and sin, cos, exp and log are JavaScript's. */
 
 /* Eight places at once: two registers of WebAssembly. */
 typedef float Eight __attribute__((vector_size(32), aligned(4)));
@@ -26,22 +26,22 @@ MATH(cos);
 MATH(exp);
 MATH(log);
 
-/* HEAD: channels of one head of attention. ROWS: of what `multiply` does at once. */
+/* HEAD: channels of one head of attention. ROWS: `multiply` does them at once. */
 enum { LEVELS = 8, DEPTH = 64, GROUPS = 8, HEAD = 32, ROWS = 4 };
 
 /* The shape of the network: whole numbers, in the order in which
    diffusion_lib/engine writes them. */
 static struct {
     int channels, size;                     /* the picture */
-    int stem, patch, places;                /* the way in; is it told where places lie? */
-    int embedding, waves;                   /* what blocks are told: how long, how made */
-    int wish, rows, words, layers;          /* the wish: its width, its table, its reader */
+    int stem, patch, places;                /* the way in; told where places lie? */
+    int embedding, waves;                   /* what blocks are told: length, waves */
+    int wish, rows, words, layers;          /* its width, its table, its reader */
     int levels, width[LEVELS], blocks[LEVELS], attends[LEVELS], reads[LEVELS];
 } net;
 
-/* ---- Memory ------------------------------------------------------------------ */
+/* ---- Memory -------------------------------------------------------------- */
 
-/* A row of floats that fills from the left, and is emptied by setting `top` back. */
+/* A row of floats that fills from the left; setting `top` back empties it. */
 extern float __heap_base;
 static float *top = &__heap_base, *weights, *scroll, *desk, *picture;
 static int count, *wish;
@@ -50,7 +50,7 @@ static void *take(int floats)
 {
     float *taken = top;
     top += (floats + 15) & ~15;                             /* whole cache lines */
-    int missing = (int)top / 65536 + 1 - __builtin_wasm_memory_size(0);     /* pages */
+    int missing = (int)top / 65536 + 1 - __builtin_wasm_memory_size(0);
     if (missing > 0 && (int)__builtin_wasm_memory_grow(0, missing) < 0)
         __builtin_trap();
     return taken;
@@ -77,7 +77,7 @@ static Map copy(Map x)
     return y;
 }
 
-/* ---- Arithmetic, eight places at a time -------------------------------------- */
+/* ---- Arithmetic, eight places at a time ---------------------------------- */
 
 #define EACH(i, n) for (int i = 0; i < (n); i += 8)
 #define AT(pointer) (*(Eight *)(pointer))
@@ -92,8 +92,8 @@ static float sum(Eight x)
 static Eight larger(Eight x, Eight y) { return __builtin_elementwise_max(x, y); }
 static Eight smaller(Eight x, Eight y) { return __builtin_elementwise_min(x, y); }
 
-/* e^x = 2^n e^r with a whole n, and r so small (|r| < 0.35) that seven terms of the
-   series do. 2^n is written down as it is: n + 127 into the bits of the exponent. */
+/* e^x = 2^n e^r with a whole n, and r so small (|r| < 0.35) that seven terms of
+   the series do. 2^n is written as it is: n + 127 into the bits of the exponent. */
 static Eight power(Eight x)
 {
     x = larger(smaller(x, even(87)), even(-87));
@@ -133,25 +133,28 @@ static void multiply(Map out, Matrix m, const float *bias,
     for (int r = 0; r < out.c; r += ROWS) {
         int row[ROWS];
         for (int j = 0; j < ROWS; j++)
-            row[j] = r + j < out.c ? r + j : out.c - 1;     /* past the end: the last */
+            row[j] = r + j < out.c ? r + j : out.c - 1;
         for (int y = 0; y < out.h; y++)
             EACH(x, out.w) {
                 const float *place = in + y * step + x;
                 Eight to[ROWS];
-                for (int j = 0; j < ROWS; j++) to[j] = even(bias ? bias[row[j]] : 0);
-                for (int k = 0; k < terms; k++)
-                    for (int j = 0; j < ROWS; j++)
-                        to[j] += m.at[row[j] * m.row + k * m.column] * AT(place + from[k]);
+                for (int j = 0; j < ROWS; j++)
+                    to[j] = even(bias ? bias[row[j]] : 0);
+                for (int k = 0; k < terms; k++) {
+                    const float *weight = m.at + k * m.column;
+                    Eight seen = AT(place + from[k]);
+                    for (int j = 0; j < ROWS; j++) to[j] += weight[row[j] * m.row] * seen;
+                }
                 for (int j = 0; j < ROWS; j++) {
                     float *at = out.at + row[j] * area(out) + y * out.w + x;
                     if (out.w > 4) AT(at) = to[j];
-                    else lay(at, (float *)&to[j], 4);       /* the judge's last maps */
+                    else lay(at, (float *)&to[j], 4);   /* the judge's last maps */
                 }
             }
     }
 }
 
-/* ---- Layers ------------------------------------------------------------------ */
+/* ---- Layers -------------------------------------------------------------- */
 
 /* Squares of side x side places into channels, after a margin of zeros was laid
    around the map. */
@@ -203,7 +206,7 @@ static Map cat(Map x, Map y)
     return z;
 }
 
-/* A convolution to c channels with windows of side x side places, `stride` apart. */
+/* A convolution to c channels; windows of side x side places, `stride` apart. */
 static Map conv(Map x, int c, int side, int stride)
 {
     Map y = map(c, x.h / stride, x.w / stride);
@@ -275,16 +278,18 @@ static Map attend(Map q, const float *k, const float *v, int step, int answers)
     for (int i = 0; i < HEAD || i < answers; i++) from[i] = i * n;
     Map share = map(answers, 1, n);
     for (int first = 0; first < q.c; first += HEAD) {
-        Matrix keys = {k + first * step, 1, step}, values = {v + first * step, step, 1};
+        Matrix keys = {k + first * step, 1, step};
+        Matrix values = {v + first * step, step, 1};
         Map out = {HEAD, 1, n, y.at + first * n};
         multiply(share, keys, 0, q.at + first * n, 0, from, HEAD);
         EACH(i, n) {
             float *score = share.at + i;
             Eight most = AT(score), all = even(0);
-            for (int j = 1; j < answers; j++) most = larger(most, AT(score + j * n));
+            for (int j = 1; j < answers; j++)
+                most = larger(most, AT(score + j * n));
             for (int j = 0; j < answers; j++) {
-                Eight below = (AT(score + j * n) - most) * (1 / __builtin_sqrtf(HEAD));
-                all += AT(score + j * n) = power(below);
+                Eight below = AT(score + j * n) - most;
+                all += AT(score + j * n) = power(below * (1 / __builtin_sqrtf(HEAD)));
             }
             for (int j = 0; j < answers; j++) AT(score + j * n) /= all;
         }
@@ -294,7 +299,7 @@ static Map attend(Map q, const float *k, const float *v, int step, int answers)
     return y;
 }
 
-/* ---- The wish: conditioning.py, networks/text.py ----------------------------- */
+/* ---- The wish: conditioning.py, networks/text.py ------------------------- */
 
 /* What every block is told. words: a column each, of which the first `said` count,
    the beginning among them. */
@@ -330,8 +335,9 @@ static float *column(Map x, int i)
     return y;
 }
 
-/* A text: word numbers in, a vector a word out; word 0 is the beginning, which stands
-   for the whole. There is room for whole eights; what is over is never asked. */
+/* A text: word numbers in, a vector a word out; word 0 is the beginning, which
+   stands for the whole. There is room for whole eights; what is over is never
+   asked. */
 static Told read(int said)
 {
     int D = net.wish;
@@ -367,7 +373,7 @@ static Told look_up(int said)
     return (Told){.vector = dense(silu(h).at, D, D)};
 }
 
-/* ---- The network: networks/layers.py, networks/unet.py ----------------------- */
+/* ---- The network: networks/layers.py, networks/unet.py ------------------- */
 
 /* How noisy the picture is: waves of many lengths over log-SNR (1/20 to 4 radians a
    nat), then a small MLP. */
@@ -375,7 +381,7 @@ static Map noise(float log_snr)
 {
     float *x = take(2 * net.waves);
     for (int i = 0; i < net.waves; i++) {
-        double times = math_exp(math_log(80) * i / (net.waves - 1));    /* 1 to 80 */
+        double times = math_exp(math_log(80) * i / (net.waves - 1));
         float angle = log_snr * (float)(times / 20);
         x[i] = math_sin(angle), x[net.waves + i] = math_cos(angle);
     }
@@ -428,7 +434,7 @@ static Map places(int h, int w)
     return x;
 }
 
-/* x + what each part has to add; what the parts took on the desk is cleared away. */
+/* x + what each part has to add; what the parts took on the desk is cleared. */
 static Map stage(Map x, Told told, int attends, int reads)
 {
     Map y = copy(x);
@@ -464,7 +470,7 @@ static Map unet(Map x, Told told)
     return conv(silu(conv(cat(full, thin), net.stem, 3, 1)), net.channels, 3, 1);
 }
 
-/* ---- The judge: networks/classifier.py --------------------------------------- */
+/* ---- The judge: networks/classifier.py ----------------------------------- */
 
 static Map residual(Map x)
 {
@@ -483,7 +489,7 @@ static Map judge(Map x)
     return vector(net.rows, dense(silu(seen).at, net.embedding, net.rows));
 }
 
-/* ---- What JavaScript calls --------------------------------------------------- */
+/* ---- What JavaScript calls ----------------------------------------------- */
 
 /* `shape`, `load` and `unfold` once, and then `answer` as often as it likes. First:
    where the shape is to be written, and where the float16 weights. */
@@ -491,13 +497,13 @@ EXPORT("shape") void *shape(void) { return &net; }
 
 EXPORT("load") void *load(int floats) { return weights = take(count = floats); }
 
-/* float16 to float32, from the end, so that none is overwritten before it was read. */
+/* float16 to float32, from the end, so that none is overwritten unread. */
 EXPORT("unfold") void unfold(void)
 {
     const unsigned short *half = (unsigned short *)weights;
     for (int i = count - 1; i >= 0; i--) {
         union { unsigned bits; float number; } x = {(half[i] & 0x7fff) << 13};
-        x.number *= 0x1p112f;               /* its exponent counts from another zero */
+        x.number *= 0x1p112f;           /* its exponent counts from another zero */
         x.bits |= (half[i] & 0x8000) << 16;
         weights[i] = x.number;
     }
@@ -506,7 +512,7 @@ EXPORT("unfold") void unfold(void)
     desk = top;
 }
 
-/* Where the picture lies, and the wish: rows of the table of attributes, or of words. */
+/* Where the picture lies, and the wish: rows of its table. */
 EXPORT("picture") float *where_the_picture_lies(void) { return picture; }
 EXPORT("wish") int *where_the_wish_lies(void) { return wish; }
 
