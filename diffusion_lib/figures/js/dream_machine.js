@@ -402,7 +402,7 @@ function build({ model, data, state, say, language, changed }) {
   }
 
   function leave() { halt(); time?.stop(); close(); }
-  const numbers = () => [{ title: `${state.prompt} · ${say('seed')} ${state.seed}`, head: [say('steps'), ...Object.keys(data.names[language])],
+  const numbers = () => [{ title: `${state.prompt} · ${say('seed')} ${state.seed}`, head: [say('steps'), ...Object.keys(data.names[language]).map((kind) => say(kind))],
     rows: state.film.map(({ k, seen }) => [k, ...(seen ? thingsIn(seen, data.names[language]).map(({ name, share }) => `${name} ${percent(share)}`) : [])]) }];
 
   arrange();
