@@ -187,11 +187,11 @@ function symbol(letter, below = '', kind = 'plain') {
 // Where does what you see come from, a model, a formula or a drawing? Every figure says so.
 const badge = (origin, say) => set(markup`<span class="live-badge">${say(origin)}</span>`, { class: `live-badge live-badge-${origin}` });
 
-// A picture with its caption. draw(x, description): the description is for those who cannot see it.
+// A picture with its caption. draw(x, description): the description is for those who cannot see it; until then the caption is.
 function tile(...caption) {
   const node = markup`<figure class="live-tile"><canvas width="32" height="32" role="img"></canvas></figure>`;
   const canvas = node.firstChild;
-  if (caption.length) node.append(markup`<figcaption>${caption}</figcaption>`);
+  if (caption.length) set(canvas, { 'aria-label': node.appendChild(markup`<figcaption>${caption}</figcaption>`).textContent.trim() });
   return { node, canvas, draw: (x, description) => { paint(canvas, x); canvas.setAttribute('aria-label', description); } };
 }
 
