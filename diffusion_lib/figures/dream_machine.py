@@ -34,9 +34,15 @@ class DreamMachine(LiveFigure):
     """The widget behind `dream_machine`."""
 
     stem = "dream_machine"
-    room = (60.5, 54)
+    room = (61, 49.75)
     _esm = module_source(stem)
     about = traitlets.Dict().tag(sync=True)                  # how it opens, words, the recorded walk, the archive (not in the small form)
+
+
+class SmallDreamMachine(DreamMachine):
+    """The same as a small form."""
+
+    room = (45.5, 52.5)
 
 
 def dream_machine(prompt: str = "a cat wearing a hat", *, seed: int = 7, steps: int = 30, guidance: float = 2.0, scratch: bool = False,
@@ -54,7 +60,7 @@ def dream_machine(prompt: str = "a cat wearing a hat", *, seed: int = 7, steps: 
     about = {"prompt": prompt, "seed": seed, "steps": steps, "guidance": float(guidance), "scratch": scratch, "small": small,
              "examples": [list(example) for example in EXAMPLES], "names": names(), "notices": notices(),
              "recorded": _recorded(states, prompt, seed), "archive": {} if small else archive()}
-    return present(DreamMachine, {"about": about}, _still(states, prompt), models=(NETWORK, JUDGE))
+    return present(SmallDreamMachine if small else DreamMachine, {"about": about}, _still(states, prompt), models=(NETWORK, JUDGE))
 
 
 def names() -> dict[str, dict[str, list[str]]]:
