@@ -54,13 +54,15 @@ onmessage = async ({ data: { start, x, logSnr } }) => {
     rows = new ort.Tensor('int64', BigInt64Array.from(start.rows.flat(), BigInt), [2, start.rows[0].length]);
     return postMessage(null);
   }
-  const { y } = await session.run({ x: new ort.Tensor('float32', x, [2, 3, 32, 32]), log_snr: new ort.Tensor('float32', [logSnr, logSnr], [2]), rows });
+  const numbers = (values, shape) => new ort.Tensor('float32', values, shape);
+  const { y } = await session.run({ x: numbers(x, [2, 3, 32, 32]), log_snr: numbers([logSnr, logSnr], [2]), rows });
   postMessage(y.data);
 };"""
 
 ROUND = """async ({ said, steps, workers, rows }) => {
   const m = await import('./engine.js'), file = m.unpack(await m.fetchBytes('model.bin'));
-  const [wasm, content] = await Promise.all((workers ? ['unet.wasm', 'model.bin'] : ['ort-wasm-simd-threaded.wasm', 'model.onnx']).map((name) => m.fetchBytes(name)));
+  const names = workers ? ['unet.wasm', 'model.bin'] : ['ort-wasm-simd-threaded.wasm', 'model.onnx'];
+  const [wasm, content] = await Promise.all(names.map((name) => m.fetchBytes(name)));
 
   function onnx() {
     const worker = new Worker('onnx_worker.js', { type: 'module' });
@@ -115,7 +117,8 @@ def install() -> None:
 def lay_files(folder: Path, name: str) -> dict[str, int]:
     """Everything that the pages of one model fetch. Returns the bytes that a reader would wait for, engines in gzip."""
     (folder / "index.html").write_text("<!doctype html><title>Benchmark</title>")
-    (folder / "engine.js").write_text(script := lean(f"{(ROOT / 'diffusion_lib/figures/js/_shared.js').read_text('utf-8')}\n{engine.module_source()}"))
+    shared = (ROOT / "diffusion_lib/figures/js/_shared.js").read_text(encoding="utf-8")
+    (folder / "engine.js").write_text(lean(f"{shared}\n{engine.module_source()}"), encoding="utf-8")
     (folder / "unet.wasm").write_bytes(engine.wasm())
     (folder / "model.bin").write_bytes(packed := engine.pack(zoo.load(name)))
     (folder / "onnx_worker.js").write_text(ONNX_WORKER)
@@ -124,7 +127,7 @@ def lay_files(folder: Path, name: str) -> dict[str, int]:
     subprocess.run([sys.executable, ROOT / "benchmarks" / "onnx_export.py", name, SAID, folder / "model.onnx"], check=True, capture_output=True,
                    env={**os.environ, "PYTHONPATH": str(PEERS / "onnx")})
     wire = lambda *files: sum(len(gzip.compress((folder / file).read_bytes(), 9)) for file in files)  # noqa: E731
-    return {"engine": wire("unet.wasm") + len(gzip.compress(lean(engine.module_source()).encode(), 9)), "script": len(script), "weights": len(packed),
+    return {"engine": wire("unet.wasm") + len(gzip.compress(lean(engine.module_source()).encode(), 9)), "weights": len(packed),
             "onnxruntime-web": wire("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"), "onnx weights": (folder / "model.onnx").stat().st_size}
 
 
@@ -150,12 +153,15 @@ def measure(browser, address: str, folder: Path, name: str, rounds: int) -> dict
 
 def table(record: dict) -> None:
     """Prints what was measured. record: as `main` writes it."""
-    print(f"{record['processor']}, {record['cores']} cores, others kept {record['others']:.1f} busy; Chromium {record['chromium']}, onnxruntime-web {record['onnxruntime-web']}")
+    print(f"{record['processor']}, {record['cores']} cores, others kept {record['others']:.1f} busy; Chromium {record['chromium']}, "
+          f"onnxruntime-web {record['onnxruntime-web']}")
     for name, found in record["models"].items():
         size = found["bytes"]
         print(f"\n{name}: {found['gflop']:.2f} GFLOP an answer without a wish; both draw the same picture to {found['apart']:.1e}")
-        print(f"  engine {size['engine']:,} bytes gzip and weights {size['weights']:,}; onnxruntime-web {size['onnxruntime-web']:,} and {size['onnx weights']:,}")
-        print(f"  {'least / median of ' + str(len(next(iter(found['times'].values())))) + ' rounds, ms':32}" + "".join(f"{what:>24}" for what in COLUMNS.values()))
+        print(f"  engine {size['engine']:,} bytes gzip and weights {size['weights']:,}; "
+              f"onnxruntime-web {size['onnxruntime-web']:,} and {size['onnx weights']:,}")
+        rounds = len(next(iter(found["times"].values())))
+        print(f"  {f'least / median of {rounds} rounds, ms':32}" + "".join(f"{what:>24}" for what in COLUMNS.values()))
         for runner, rounds in found["times"].items():
             cells = [sorted(row[key] for row in rounds) for key in COLUMNS]
             print(f"  {runner:32}" + "".join(f"{f'{times[0]:.0f} / {median(times):.0f}':>24}" for times in cells))

@@ -89,7 +89,8 @@ function hireWorkers(wasm, model, count = 1) {
 // What a reader is told when a model does not come. Each takes the detail that is known.
 const TROUBLE = {
   en: {
-    file: () => 'This page was opened from a file, and a browser lets no file read another one. Served by any web server, for example with "make book", it runs.',
+    file: () => 'This page was opened from a file, and a browser lets no file read another one. '
+      + 'Served by any web server, for example with "make book", it runs.',
     missing: (status) => `The model is not where this page expects it: the server answered ${status}.`,
     offline: () => 'The connection failed before the model had arrived. Try again.',
     damaged: (why) => `What arrived is not the model: ${why}. Try again.`,
@@ -182,7 +183,8 @@ async function share(model, name, make, { progress = () => {}, signal } = {}) {
   signal?.throwIfAborted();
   const { unet, [name]: own } = model.get('models') ?? {};
   if (!unet || !own) throw trouble('kernel');
-  const stop = new AbortController(), one = OPENED.get(own.file) ?? { listeners: new Set(), engine: 0, weights: 0, close: () => stop.abort() };
+  const stop = new AbortController(), begun = { listeners: new Set(), engine: 0, weights: 0, close: () => stop.abort() };
+  const one = OPENED.get(own.file) ?? begun;
   const forget = () => { if (OPENED.get(own.file) === one) OPENED.delete(own.file); };
   const listener = () => progress(one.engine + one.weights, unet.bytes + own.bytes);
   const close = () => {
@@ -195,16 +197,18 @@ async function share(model, name, make, { progress = () => {}, signal } = {}) {
   else {
     OPENED.set(own.file, one);
     const count = (part) => (bytes) => { one[part] = bytes; for (const tell of one.listeners) tell(); };
-    one.made = Promise.all([bring(model, 'unet', (bytes) => readEngine(bytes, unet.sum), count('engine'), stop.signal), bring(model, name, unpack, count('weights'), stop.signal)])
-      .then(async ([wasm, file]) => {
-        stop.signal.throwIfAborted();
-        count('engine')(unet.bytes);
-        count('weights')(own.bytes);
-        const made = make(wasm, file);
-        one.close = made.close;
-        await made.ready.catch((error) => { made.close(); throw trouble('browser', error.message); });
-        return made;
-      });
+    const readUnet = (bytes) => readEngine(bytes, unet.sum);
+    one.made = Promise.all([
+      bring(model, 'unet', readUnet, count('engine'), stop.signal), bring(model, name, unpack, count('weights'), stop.signal),
+    ]).then(async ([wasm, file]) => {
+      stop.signal.throwIfAborted();
+      count('engine')(unet.bytes);
+      count('weights')(own.bytes);
+      const made = make(wasm, file);
+      one.close = made.close;
+      await made.ready.catch((error) => { made.close(); throw trouble('browser', error.message); });
+      return made;
+    });
     one.made.catch(forget);
   }
   try { return { ...await unlessStopped(one.made, signal), close }; } catch (error) { close(); throw error; }

@@ -164,7 +164,10 @@ def test_figures_of_a_page_share_a_model_and_the_last_gives_it_back(site):
     page = site(figures=2)
     found = page.evaluate("""async () => {
         const hired = [], Native = Worker;
-        window.Worker = class extends Native { constructor(...given) { super(...given); hired.push(this); this.alive = true; } terminate() { this.alive = false; super.terminate(); } };
+        window.Worker = class extends Native {
+          constructor(...given) { super(...given); hired.push(this); this.alive = true; }
+          terminate() { this.alive = false; super.terminate(); }
+        };
         const [a, b] = figures, alive = () => hired.filter((worker) => worker.alive).length;
         const opened = await Promise.all([a, b, b].map(({ model, m }) => m.openModel(model, 'tiny')));
         const counts = [hired.length, alive()];
@@ -274,7 +277,10 @@ def test_stop_asks_nothing_more(site):
         const opened = await m.openModel(model, 'tiny'), stop = new AbortController();
         let asked = 0, states = 0;
         const ask = (...question) => {{ if (++asked === 5) stop.abort(); return opened.ask(...question); }};
-        const ended = await (async () => {{ for await (const state of m.walk(ask, opened.file, {{ said: 'a cat', steps: 20, signal: stop.signal }})) states += 1; }})().then(() => 'ran on', (e) => e.name);
+        const draw = async () => {{
+          for await (const state of m.walk(ask, opened.file, {{ said: 'a cat', steps: 20, signal: stop.signal }})) states += 1;
+        }};
+        const ended = await draw().then(() => 'ran on', (e) => e.name);
         await new Promise((done) => setTimeout(done, 200));
         return [ended, states, asked]; }}""")
     assert found == ["AbortError", 2, 6]                     # two questions a step: the third pair was on its way
