@@ -26,11 +26,12 @@ from diffusers import (DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscrete
                        HeunDiscreteScheduler, SchedulerMixin, UniPCMultistepScheduler)
 
 from diffusion_lib import zoo  # noqa: E402
+from diffusion_lib.data.pets import GRAMMARS  # noqa: E402
 from diffusion_lib.bridge import open_in_diffusers  # noqa: E402
 from diffusion_lib.denoisers import NeuralDenoiser  # noqa: E402
 from diffusion_lib.evaluation import frechet_distance  # noqa: E402
 from diffusion_lib.guidance import ClassifierFreeGuidance  # noqa: E402
-from diffusion_lib.judging import attribute_accuracy, prompts, real_pictures  # noqa: E402
+from diffusion_lib.judging import attribute_accuracy, in_words, prompts, real_pictures  # noqa: E402
 from diffusion_lib.networks.classifier import answers  # noqa: E402
 from diffusion_lib.networks.unet import UNet  # noqa: E402
 from diffusion_lib.random import CounterGenerator, randn  # noqa: E402
@@ -41,7 +42,9 @@ from scripts.quiet import refuse_when_busy  # noqa: E402
 RECORD = ROOT / "diffusion_lib" / "records" / "sampling_speed.json"
 MODEL, SIZE, GUIDANCE, SEED, BATCH, REAL = "pets32", 32, 2.0, 11, 64, 2000
 CALLS, N = (5, 8, 10, 15, 20, 30, 50), 256
-BATCHES, STEPS, SECONDS = (1, 16, 64), 20, 30.0              # of the measurement of the loop: sizes, steps a walk, seconds a size
+# Of the measurement of the loop: models, and how each is asked; sizes of a batch, steps a walk, CPU seconds a size.
+ASKED = {"pets32": lambda wishes: wishes, "pets32-text": in_words(GRAMMARS["en"])}
+BATCHES, STEPS, SECONDS = (1, 16, 64), 20, 30.0
 
 Draw = Callable[[NeuralDenoiser, Tensor, Tensor, int], Tensor]           # (model, static, wishes, steps) -> pictures
 
@@ -144,9 +147,9 @@ def qualities(n: int, calls: list[int], names: list[str], record: Path, head: di
 
 # What the loop costs -------------------------------------------------------------------------------------------------
 
-def overhead(batch: int) -> dict:
+def overhead(name: str, batch: int) -> dict:
     """CPU seconds of a walk, over those of its network calls alone: turn by turn, the best of each."""
-    model, wishes = zoo.load(MODEL), prompts(batch, SEED)
+    model, wishes = zoo.load(name), ASKED[name](prompts(batch, SEED))
     x, static = randn((batch, 3, SIZE, SIZE), CounterGenerator(SEED)), CounterGenerator(SEED)
     log_snr = torch.zeros(batch)
 
@@ -165,7 +168,7 @@ def overhead(batch: int) -> dict:
             one()
             best[one] = min(best[one], time.process_time() - begun)
     call, step = 1e3 * best[bare] / STEPS, 1e3 * best[walk] / STEPS
-    return {"batch": batch, "ms a call": call, "ms a step": step, "overhead": step / call - 1}
+    return {"model": name, "batch": batch, "ms a call": call, "ms a step": step, "overhead": step / call - 1}
 
 
 # The command ---------------------------------------------------------------------------------------------------------
@@ -193,7 +196,7 @@ def table(record: dict) -> str:
     if "frechet_floor" in record:
         out.append(f"{'as many fresh real pictures':<36}{record['frechet_floor']:>8.2f}")
     for row in record["loop"]:
-        out.append(f"batch {row['batch']}: {row['ms a call']:.2f} ms a network call, {row['ms a step']:.2f} ms a step of the walk: "
+        out.append(f"{row['model']}, batch {row['batch']}: {row['ms a call']:.2f} ms a network call, {row['ms a step']:.2f} ms a step of the walk: "
                    f"{row['overhead']:+.1%}")
     return "\n".join(out)
 
@@ -215,7 +218,7 @@ def main() -> None:
         others = refuse_when_busy(options.anyway)
         head = {"made by": f"benchmarks/sampling_speed.py --n {options.n}", "model": MODEL, "n": options.n, "guidance": GUIDANCE,
                 "torch": torch.__version__}
-        loop = [overhead(batch) for batch in BATCHES]
+        loop = [overhead(name, batch) for name in ASKED for batch in BATCHES]
         write(options.record, {**read(options.record), **head, "others": round(others, 2), "loop": loop})
         if not options.overhead:
             qualities(options.n, options.calls, options.only, options.record, head)

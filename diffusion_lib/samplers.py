@@ -8,7 +8,7 @@ measure it. For stochastic samplers it is the weak order: the error of the distr
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -202,10 +202,10 @@ def trajectory(denoiser: Denoiser, x: Tensor, times: Tensor, sampler: Sampler = 
 
     schedule, state = _Tabulated(denoiser.schedule, times), State(x, times[0])
     for s in times[1:]:
-        state = replace(state, prediction=denoise(state.x, state.t))
+        state = State(state.x, state.t, denoise(state.x, state.t), state.previous)
         yield state
         x_s = sampler.step(state, s, denoise, schedule, noise)
-        state = State(x_s, s, previous=replace(state, previous=None))
+        state = State(x_s, s, previous=State(state.x, state.t, state.prediction))
     yield state
 
 

@@ -272,5 +272,5 @@ def test_the_table_of_samplers_prints_what_there_is():
     import sampling_speed as sampling
     rows = [{"sampler": "ours: DDIM", "budget": 10, "found": 0.5, "frechet": 3.25},
             {"sampler": "ours: Heun", "budget": 5, "found": 0.125, "frechet": 7.0}]
-    text = sampling.table({"rows": rows, "loop": [{"batch": 16, "ms a call": 2.0, "ms a step": 2.02, "overhead": 0.01}]})
+    text = sampling.table({"rows": rows, "loop": [{"model": "pets32", "batch": 16, "ms a call": 2.0, "ms a step": 2.02, "overhead": 0.01}]})
     assert re.search(r"ours: DDIM +- +0\.500", text) and re.search(r"ours: Heun +7\.00 +-", text) and "+1.0%" in text
