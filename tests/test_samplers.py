@@ -227,6 +227,23 @@ def test_questions_to_the_denoiser(sampler):
     assert not any(asked[0].requires_grad for asked in network.asked)
 
 
+@by_schedule
+def test_a_step_may_ask_the_schedule_about_any_time(name):
+    """The rows of a walk are computed beforehand; they, and all others, are those of the denoiser's own schedule."""
+    model, asked = rings(SCHEDULES[name]), []
+
+    class Asks(dl.Euler):
+        def step(self, state, s, denoise, schedule, noise):
+            for t in (state.t, s, (state.t + s) / 2, torch.stack([state.t, s]), 0.3):
+                for found, wanted in zip(schedule.at(t), model.schedule.at(t), strict=True):
+                    assert max_error(found / wanted.abs().clamp(min=1), wanted / wanted.abs().clamp(min=1)) < 1e-12
+            asked.append(float(s))
+            return super().step(state, s, denoise, schedule, noise)
+
+    walk(model, float64_noise(4, 3), inside(name, 4), Asks())
+    assert asked == inside(name, 4)[1:].tolist()
+
+
 def test_same_seed_same_pictures():
     model = rings(dl.CosineSchedule()).float()
     a, b, c = (dl.sample(model, (5, 3), steps=8, sampler=dl.Ancestral(), generator=dl.CounterGenerator(seed)) for seed in (7, 7, 8))
