@@ -10,7 +10,7 @@ class StepByStep(LiveFigure):
     """The widget behind `step_by_step`."""
 
     stem = "step_by_step"
-    room = (63, 69)
+    room = (70, 69.5)
     _esm = module_source(stem)
     noise_range = traitlets.Float().tag(sync=True)
     walks = traitlets.List().tag(sync=True)                  # each `recorded`, and kind, eta, loudness, noises

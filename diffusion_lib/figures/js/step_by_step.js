@@ -48,7 +48,7 @@ function fields(walks) {
 
 // How much noise does each recorded step take away and put back? Both axes are logarithmic.
 function ledgerPart(say) {
-  const wide = 560, tall = 120, x = (t) => (Math.log10(t) / 3) * wide, y = (v) => Math.min(1, Math.log10(v) / -5) * tall;
+  const wide = 280, tall = 80, x = (t) => (Math.log10(t) / 3) * wide, y = (v) => Math.min(1, Math.log10(v) / -5) * tall;
   const drawn = chart({ label: say('chart'), wide, tall, left: ['1', '', '0.01', '', '10⁻⁴', ''].map((text, k) => [y(10 ** -k), text]),
     below: [1, 10, 100, 1000].map((t) => [x(t), t]), axis: say('axis'), caption: say.rich('caption', { badge: badge('formula', say) }) });
   const lines = { taken: drawn.path('live-line-signal'), back: drawn.path('live-line-noise') };
