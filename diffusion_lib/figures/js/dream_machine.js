@@ -103,7 +103,7 @@ async function archivePictures({ sheet, count }) {
 // ---- Parts -----------------------------------------------------------------------------------------------------------
 
 function numberInput(label, value, [low, high, step], change) {
-  const node = markup`<label class="live-knob"><span>${label}</span><input type="number" inputmode="decimal"></label>`, input = node.lastChild;
+  const node = markup`<label class="live-knob"><span>${label}</span><input type="number"></label>`, input = node.lastChild;
   Object.assign(input, { min: low, max: high, step, value });
   on(input, 'change', () => { input.value = Math.min(high, Math.max(low, Math.round(input.value / step) * step || 0)); change(Number(input.value)); });
   return node;
@@ -167,7 +167,7 @@ function decidedPart(say) {
     list.replaceChildren(...(last ? thingsIn(last.seen, names) : []).map(({ kind, best, name }) => {
       const share = (frame) => frame.seen[kind][best], here = seen.find((frame) => frame.k === k);
       const stops = seen.toReversed().map((frame) => `color-mix(in srgb, var(--live-belief) ${(55 * share(frame)).toFixed()}%, var(--live-raised))`);
-      return set(markup`<li><span>${name}</span><span>${here ? percent(share(here)) : ''}</span></li>`, { style: `background: linear-gradient(to right, ${stops}, var(--live-raised) 0)` });
+      return set(markup`<li><span>${name}</span><span>${here ? percent(share(here)) : ''}</span></li>`, { style: `background: linear-gradient(to right, ${[...stops, stops.at(-1)]})` });
     }));
   } };
 }
@@ -194,7 +194,7 @@ function lettersPart(say) {
 
 function build({ model, data, state, say, language, changed }) {
   const { small } = data, speech = announcer();
-  const input = markup`<input type="text" dir="auto" autocomplete="off" spellcheck="false" enterkeyhint="go">`;
+  const input = markup`<input type="text" dir="auto" autocomplete="off" enterkeyhint="go">`;
   Object.assign(set(input, { 'aria-label': say('ask'), placeholder: say('ask') }), { value: state.prompt });
   const go = markup`<button type="submit" class="live-button live-go">${say('draw')}</button>`;
   const asked = on(markup`<form class="live-ask">${[input, go]}</form>`, 'submit', (event) => { event.preventDefault(); if (running) return halt(); if (again()) reseed(); start(); });
@@ -238,7 +238,9 @@ function build({ model, data, state, say, language, changed }) {
     return data.network ??= await openModel(model, NETWORK, { progress: progress(1), signal });
   }
   function close() {
-    for (const name of ['network', 'judge']) { data[name]?.close(); data[name] = null; }
+    data.network?.close();
+    data.judge?.close();
+    data.network = data.judge = null;
   }
 
   // In the small form its one button draws another one where nothing else is asked for.
@@ -380,7 +382,7 @@ function build({ model, data, state, say, language, changed }) {
   // Shows what there is something to show in.
   function unfold() {
     const scratching = state.mode === 'scratch', drawn = !scratching && state.film.length, done = !scratching && state.film.done;
-    for (const [part, shown] of [[tools, scratching], [rule, scratching], [clock, drawn], [letters.node, done], [existed.node, done && data.archive.count]]) part.hidden = !shown;
+    for (const [part, shown] of [[tools, scratching], [rule, scratching], [clock, drawn], [letters.node, done], [existed.node, done]]) part.hidden = !shown;
   }
 
   function arrange() {
