@@ -1,6 +1,7 @@
-"""A live figure is a pair with one stem: `name.py` makes its data, `js/name.js` draws it. No server stands behind it.
+"""A live figure is three files with one stem: `name.py` makes its data, `js/name.js` draws it, `words/name.json` holds what it says
+in each language. No server stands behind it; book/write_a_figure.md is the contract.
 
-In Jupyter and Colab the pair is an anywidget. In the published book, built with BOOK_BUILD=1, the same module is mounted
+In Jupyter and Colab it is an anywidget. In the published book, built with BOOK_BUILD=1, the same module is mounted
 on a <div> that carries the same data, with still pictures for print and for readers without JavaScript.
 """
 
