@@ -42,7 +42,7 @@ class DreamMachine(LiveFigure):
 class SmallDreamMachine(DreamMachine):
     """The same as a small form."""
 
-    room = (45.5, 52.5)
+    room = (45.75, 53.5)
 
 
 def dream_machine(prompt: str = "a cat wearing a hat", *, seed: int = 7, steps: int = 30, guidance: float = 2.0, scratch: bool = False,

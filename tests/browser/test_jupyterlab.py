@@ -157,15 +157,6 @@ def test_a_network_comes_from_the_kernel_and_draws_pythons_picture(notebook):
     assert levels_apart(canvas_pixels(figure.locator(".live-card canvas")), on_screen(x[0])) <= 1
 
 
-def test_the_kernel_brings_a_network_that_draws(notebook):
-    figure = notebook.locator(".jp-OutputArea .live", has=notebook.locator(".live-dream"))
-    figure.get_by_role("button", name="Generate").click()
-    expect(figure.locator(".live-card + figcaption")).to_contain_text("step 2 of 2")
-    guided = dl.ClassifierFreeGuidance(dl.zoo.load("pets32-text"), 2.0)
-    right = dl.sample(guided, (1, 3, 32, 32), steps=2, sampler=dl.DPMSolverPP2M(), cond=["a dog"], generator=dl.CounterGenerator(7))
-    assert levels_apart(canvas(figure, "the walk"), on_screen(right[0])) <= 1
-
-
 def test_a_slider_reaches_the_kernel_and_comes_back(notebook):
     output = notebook.locator(".jp-OutputArea", has=notebook.locator(".widget-slider")).last
     handle = output.get_by_role("slider").first
