@@ -23,10 +23,12 @@ from ..schedules import uniform_times
 from ._base import GUESS_RANGE, NOISE_RANGE, LiveFigure, film, lossless, module_source, present, still_row
 
 NETWORK, JUDGE = "pets32-text", "pets32-classifier"
-EXAMPLES = (("en", "make this into a cat!"), ("en", "turn this static into a cat wearing a hat"), ("en", "denoise this into a dog"),
-            ("te", "దీని నాయిస్ తీసివేసి కుక్కలా మార్చు"), ("en", "a sleepy green frog with glasses on a pink background"), ("te", "కిరీటం పెట్టుకున్న కుందేలు"))
+EXAMPLES = (
+    ("en", "make this into a cat!"), ("en", "turn this static into a cat wearing a hat"), ("en", "denoise this into a dog"),
+    ("te", "దీని నాయిస్ తీసివేసి కుక్కలా మార్చు"), ("en", "a sleepy green frog with glasses on a pink background"),
+    ("te", "కిరీటం పెట్టుకున్న కుందేలు"))
 RECORDED_STEPS = 10
-ARCHIVE, FRESH = 660, 100                                    # training pictures that are looked through, and real ones to compare with
+ARCHIVE, FRESH = 660, 100                                    # training pictures that are searched, and fresh real ones
 COLUMNS = 30                                                 # of the archive's sheet
 
 
@@ -36,7 +38,7 @@ class DreamMachine(LiveFigure):
     stem = "dream_machine"
     room = (61, 49.75)
     _esm = module_source(stem)
-    about = traitlets.Dict().tag(sync=True)                  # how it opens, words, the recorded walk, the archive (not in the small form)
+    about = traitlets.Dict().tag(sync=True)                  # how it opens, words, a recorded walk, the archive
 
 
 class SmallDreamMachine(DreamMachine):
@@ -45,8 +47,8 @@ class SmallDreamMachine(DreamMachine):
     room = (45.75, 53.5)
 
 
-def dream_machine(prompt: str = "a cat wearing a hat", *, seed: int = 7, steps: int = 30, guidance: float = 2.0, scratch: bool = False,
-                  small: bool = False):
+def dream_machine(prompt: str = "a cat wearing a hat", *, seed: int = 7, steps: int = 30, guidance: float = 2.0,
+                  scratch: bool = False, small: bool = False):
     """A prompt box, and a network that draws what stands in it, step by step, where the reader is.
 
     prompt, seed, steps, guidance: with what it opens; they are those of `diffusion_lib sample`, which draws the same picture.
@@ -60,13 +62,14 @@ def dream_machine(prompt: str = "a cat wearing a hat", *, seed: int = 7, steps: 
     about = {"prompt": prompt, "seed": seed, "steps": steps, "guidance": float(guidance), "scratch": scratch, "small": small,
              "examples": [list(example) for example in EXAMPLES], "names": names(), "notices": notices(),
              "recorded": _recorded(states, prompt, seed), "archive": {} if small else archive()}
-    return present(SmallDreamMachine if small else DreamMachine, {"about": about}, _still(states, prompt), models=(NETWORK, JUDGE))
+    figure = SmallDreamMachine if small else DreamMachine
+    return present(figure, {"about": about}, _still(states, prompt), models=(NETWORK, JUDGE))
 
 
 def names() -> dict[str, dict[str, list[str]]]:
     """What the page calls the things it sees: language -> attribute -> a word for each value."""
-    return {code: {attribute: [_name(grammar.words[attribute][value][0], attribute) for value in values] for attribute, values in ATTRIBUTES.items()}
-            for code, grammar in GRAMMARS.items()}
+    return {code: {attribute: [_name(grammar.words[attribute][value][0], attribute) for value in values]
+                   for attribute, values in ATTRIBUTES.items()} for code, grammar in GRAMMARS.items()}
 
 
 def _name(word: Word, attribute: str) -> str:
@@ -91,7 +94,7 @@ def archive(count: int = ARCHIVE, fresh: int = FRESH) -> dict:
     trained, real = PartyPets(32).batch(torch.arange(count))[0], PartyPets(32, "validation").batch(torch.arange(fresh))[0]
     distance = most_alike(real, trained).distance[:, 0]
     sheet = image_grid(small(trained).unflatten(1, (3, 16, 16)), columns=COLUMNS, gap=0)
-    return {"sheet": lossless(sheet, effort=4), "count": count, "of": read_about(zoo.file_of(NETWORK))["pictures"], "fresh": fresh,
+    return {"sheet": lossless(sheet), "count": count, "of": read_about(zoo.file_of(NETWORK))["pictures"], "fresh": fresh,
             "median": float(distance.median()), "near": float(distance.quantile(NEAR))}
 
 
@@ -112,7 +115,10 @@ def _guess(state: State) -> Tensor:
 
 
 def _still(states: list[State], prompt: str) -> str:
-    shown = [states[k] for k in (0, 2, 5, 7, RECORDED_STEPS)]
     steps = [0, 2, 5, 7, RECORDED_STEPS]
-    return "".join(still_row([pictures(state) for state in shown], [f"{name}, step {k}" for k in steps], [f"{what} “{prompt}” after {k} of {RECORDED_STEPS} steps" for k in steps])
-                   for name, what, pictures in (("x_t", "static on its way to", lambda state: state.x[0]), ("guess", "the model's guess of", _guess)))
+
+    def row(name: str, what: str, picture) -> str:
+        return still_row([picture(states[k]) for k in steps], [f"{name}, step {k}" for k in steps],
+                         [f"{what} “{prompt}” after {k} of {RECORDED_STEPS} steps" for k in steps])
+
+    return row("x_t", "static on its way to", lambda state: state.x[0]) + row("guess", "the model's guess of", _guess)

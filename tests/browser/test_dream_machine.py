@@ -20,9 +20,12 @@ STEM, SIDE = "dream_machine", 32
 PATIENCE = 240_000                                           # milliseconds, on a machine that is busy with other things
 UNDER_WAY = re.compile(r"step ([1-9]|[1-3]\d) of 50")
 PROMPTS = (
-    "make this into a cat!", "turn this static into a cat wearing a hat", "denoise this into a dog", "దీని నాయిస్ తీసివేసి కుక్కలా మార్చు",
-    "a white rabbit in a party hat on a green background", "a sleepy brown bear with a scarf", "a blue mouse wearing a crown", "an orange frog with glasses",
-    "a happy pink pig in a cowboy hat", "a yellow chick in a wizard hat on a blue background", "a surprised black cat in a top hat", "a grey dog in a red beanie",
+    "make this into a cat!", "turn this static into a cat wearing a hat", "denoise this into a dog",
+    "దీని నాయిస్ తీసివేసి కుక్కలా మార్చు",
+    "a white rabbit in a party hat on a green background", "a sleepy brown bear with a scarf",
+    "a blue mouse wearing a crown", "an orange frog with glasses",
+    "a happy pink pig in a cowboy hat", "a yellow chick in a wizard hat on a blue background",
+    "a surprised black cat in a top hat", "a grey dog in a red beanie",
     "కిరీటం పెట్టుకున్న కుందేలు", "నీలి కప్ప బొమ్మ", "కళ్ళద్దాలు పెట్టుకున్న పిల్లిని గీయి", "టాప్ హ్యాట్ పెట్టుకున్న ఎలుగుబంటి",
     "draw a kitten", "please draw a purple background with a bunny", "a spotted white dog", "PUPPY!!!",
 )
@@ -83,7 +86,7 @@ def test_it_draws_what_is_asked(machine, judge):
         ask(figure, prompt, steps=6)
         found.append(dl.answers(judge, state_of(figure).permute(2, 0, 1)[None] / 127.5 - 1)[0])
         asked.append(understand(prompt).attributes)
-    wrong = [(prompt, decode(seen[None])) for prompt, seen, wish in zip(PROMPTS, found, asked) if (wish[0] >= 0) and seen[0] != wish[0]]
+    wrong = [(prompt, decode(seen[None])) for prompt, seen, wish in zip(PROMPTS, found, asked) if -1 < wish[0] != seen[0]]
     assert not wrong
     found, asked = torch.stack(found), torch.stack(asked)
     said = asked >= 0
@@ -112,12 +115,14 @@ def test_every_step_is_pythons(machine, network, judge, prompt):
 def test_what_was_done_to_the_words_is_said(machine, network, code):
     page, figure = machine()
     figure.locator(".live-foot select").select_option(code)
-    for prompt in ("a sleppy cat with a hatt and a zebra", "పిల్లీ tiger", "a cat " * 40, "qwxyz 🐈 " + " ".join(f"xx{i}yy" for i in range(20)), "🙂🙂"):
+    unknown = " ".join(f"xx{i}yy" for i in range(20))
+    for prompt in ("a sleppy cat with a hatt and a zebra", "పిల్లీ tiger", "a cat " * 40, f"qwxyz 🐈 {unknown}", "🙂🙂"):
         ask(figure, prompt, steps=1)
         read = network.network.conditioner.vocabulary.read(prompt, GRAMMARS[code].notices)
         expected = [re.sub(r"'([^']*)'", r"“\1”", notice) for notice in read.notices]
         assert told(figure) == expected
-        heard = GRAMMARS[code].notices.heard.format(words=" ".join(read.words)) if read.words else GRAMMARS[code].notices.heard_nothing
+        say = GRAMMARS[code].notices
+        heard = say.heard.format(words=" ".join(read.words)) if read.words else say.heard_nothing
         assert heard in figure.locator(".live-status").text_content()
 
 
@@ -127,15 +132,18 @@ def test_the_archive_is_searched_as_in_python(machine):
     figure.locator("summary", has_text="existed before").click()
     figure.locator(".live-alike canvas").nth(3).wait_for()
     archive = figure_data(STEM)["about"]["archive"]
-    trained, real = dl.PartyPets(SIDE).batch(torch.arange(archive["count"]))[0], dl.PartyPets(SIDE, "validation").batch(torch.arange(archive["fresh"]))[0]
+    trained = dl.PartyPets(SIDE).batch(torch.arange(archive["count"]))[0]
+    real = dl.PartyPets(SIDE, "validation").batch(torch.arange(archive["fresh"]))[0]
     own = state_of(figure).permute(2, 0, 1)[None] / 127.5 - 1
     distances = most_alike(own, trained, k=3).distance[0].tolist()
     shown = [float(text) for text in figure.locator(".live-alike figcaption").all_text_contents()[1:]]
     assert shown == pytest.approx(distances, abs=0.006)
     fresh = most_alike(real, trained).distance[:, 0]
-    assert archive["median"] == pytest.approx(float(fresh.median()), abs=1e-5) and archive["near"] == pytest.approx(float(fresh.quantile(0.05)), abs=1e-5)
+    assert archive["median"] == pytest.approx(float(fresh.median()), abs=1e-5)
+    assert archive["near"] == pytest.approx(float(fresh.quantile(0.05)), abs=1e-5)
     text = figure.locator("details", has_text="existed before").locator("p").text_content()
-    assert f"{distances[0]:.2f}" in text and f"{archive['median']:.3f}" in text and ("near copy" in text) == (distances[0] < archive["near"])
+    assert f"{shown[0]:.3f}" in text and f"{archive['median']:.3f}" in text
+    assert ("near copy" in text) == (distances[0] < archive["near"])
 
 
 def test_letters_are_the_terminals(machine, network):
@@ -213,7 +221,8 @@ def test_only_what_was_rubbed_changes_and_the_rest_is_held(machine, network):
     nothing = torch.zeros(SIDE, SIDE, dtype=torch.bool)
     expected = drawn("a cat in a top hat", nothing, torch.zeros(1, 3, SIDE, SIDE))
     assert (once - on_screen(expected[0]))[cleared].abs().max() <= 3               # a stroke may be drawn in two parts
-    assert re.search(r"(\d+)\s% of the card", figure.locator(".live-card + figcaption").text_content())[1] == f"{100 * float(cleared.float().mean()):.0f}"
+    share = re.search(r"(\d+)\s% of the card", figure.locator(".live-card + figcaption").text_content())[1]
+    assert abs(int(share) - 100 * float(cleared.float().mean())) <= 1
 
     figure.locator(".live-ask input").fill("a cat in a crown")                       # other words, for another place
     second = [(16, 6), (16.1, 6)]
@@ -234,7 +243,8 @@ def test_only_what_was_rubbed_changes_and_the_rest_is_held(machine, network):
     figure.get_by_label("lay static").check(force=True)
     drag(page, at(8, 26), at(24, 26))
     again = state_of(figure)
-    assert (again != whole).any(2)[near([(8, 26), (24, 26)], 2.6)].all() and (again == whole).all(2)[~near([(8, 26), (24, 26)], 3.8)].all()
+    assert (again != whole).any(2)[near([(8, 26), (24, 26)], 2.6)].all()
+    assert (again == whole).all(2)[~near([(8, 26), (24, 26)], 3.8)].all()
 
 
 def test_a_drawn_picture_can_be_rubbed_off_in_part(machine):
@@ -270,7 +280,8 @@ def test_keys_rub_and_walk(machine):
     slider.focus()
     for key, k in (("End", 0), ("ArrowLeft", 1), ("Home", 3)):
         slider.press(key)
-        assert f"step {k} of 3" in figure.locator(".live-card + figcaption").text_content() and f"step {k} of 3" in slider.get_attribute("aria-valuetext")
+        assert f"step {k} of 3" in figure.locator(".live-card + figcaption").text_content()
+        assert f"step {k} of 3" in slider.get_attribute("aria-valuetext")
 
 
 # ---- What readers do --------------------------------------------------------------------------------------------------
@@ -353,7 +364,8 @@ def test_without_its_network_it_says_so_and_shows_what_was_recorded(machine, fau
     states, guesses = film(recorded["states"], recorded["noise_range"]), film(recorded["guesses"], recorded["guess_range"])
     for k in (10, 4):
         set_time(figure, 10 - k)
-        assert levels_apart(state_of(figure), on_screen(states[k])) <= 1 and levels_apart(guess_of(figure), on_screen(guesses[k])) <= 1
+        assert levels_apart(state_of(figure), on_screen(states[k])) <= 1
+        assert levels_apart(guess_of(figure), on_screen(guesses[k])) <= 1
     page.unroute("**/models/pets32-text*")
     if fault in ("404", "broken off"):
         assert len(page.faults) <= 2
@@ -374,8 +386,10 @@ def test_a_link_brings_the_picture_back(machine, open_page, address):
     figure.scroll_into_view_if_needed()
     figure.get_by_text("step 3 of 4").first.wait_for(timeout=PATIENCE)
     rest(figure)
-    assert figure.locator(".live-ask input").input_value() == "a pig & a crown, please: 50%" and figure.get_by_label("seed").input_value() == "3"
-    assert "step 3 of 4" in figure.locator(".live-card + figcaption").text_content() and levels_apart(state_of(figure), shown) == 0
+    assert figure.locator(".live-ask input").input_value() == "a pig & a crown, please: 50%"
+    assert figure.get_by_label("seed").input_value() == "3"
+    assert "step 3 of 4" in figure.locator(".live-card + figcaption").text_content()
+    assert levels_apart(state_of(figure), shown) == 0
 
 
 def test_the_small_form_makes_a_pet_with_one_button(open_page, judge):

@@ -23,7 +23,9 @@ function stroke(mask, from, to) {
 }
 
 // A card of static: eps is the static, known the picture where `clear` says that it is clear, rubbed what waits for the network.
-const newCard = (seed) => ({ eps: staticOf(seed, 3 * AREA), known: new Float32Array(3 * AREA), clear: new Uint8Array(AREA), rubbed: new Uint8Array(AREA), covers: 0 });
+const newCard = (seed) => ({
+  eps: staticOf(seed, 3 * AREA), known: new Float32Array(3 * AREA), clear: new Uint8Array(AREA), rubbed: new Uint8Array(AREA), covers: 0,
+});
 
 // A walk for what has been rubbed. The network sees the whole card, draws all that is not clear, and only what was rubbed is
 // kept. What is clear is held: there the picture it believes in is the known one, and so its state is alpha known + sigma eps
@@ -67,12 +69,16 @@ function heardOf(text, vocabulary, wording) {
   }
   if (unknown.length > NAMED_UNKNOWN) notices.add(tell('more_unknown', { count: unknown.length - NAMED_UNKNOWN }));
   if (tooMany) notices.add(tell('too_long', { length: vocabulary.length, count: words.length + tooMany }));
-  return { said: words.length ? text : null, heard: tell(words.length ? 'heard' : 'heard_nothing', { words: words.join(' ') }), notices: [...notices].slice(0, 12) };
+  const heard = tell(words.length ? 'heard' : 'heard_nothing', { words: words.join(' ') });
+  return { said: words.length ? text : null, heard, notices: [...notices].slice(0, 12) };
 }
 
 // What the judge takes a picture for, one thing a question. names: the words for all answers.
 const likeliest = (shares) => shares.indexOf(Math.max(...shares));
-const thingsIn = (seen, names) => Object.entries(names).map(([kind, words]) => ({ kind, best: likeliest(seen[kind]), name: words[likeliest(seen[kind])], share: Math.max(...seen[kind]) }));
+const thingsIn = (seen, names) => Object.entries(names).map(([kind, words]) => {
+  const best = likeliest(seen[kind]);
+  return { kind, best, name: words[best], share: seen[kind][best] };
+});
 
 // ---- Data ------------------------------------------------------------------------------------------------------------
 
@@ -105,7 +111,10 @@ async function archivePictures({ sheet, count }) {
 function numberInput(label, value, [low, high, step], change) {
   const node = markup`<label class="live-knob"><span>${label}</span><input type="number"></label>`, input = node.lastChild;
   Object.assign(input, { min: low, max: high, step, value });
-  on(input, 'change', () => { input.value = Math.min(high, Math.max(low, Math.round(input.value / step) * step || 0)); change(Number(input.value)); });
+  on(input, 'change', () => {
+    input.value = Math.min(high, Math.max(low, Math.round(input.value / step) * step || 0));
+    change(Number(input.value));
+  });
   return node;
 }
 
@@ -119,7 +128,12 @@ function rubbable(canvas, rub) {
   };
   const show = () => set(ring, { style: `left: ${(100 * place[0]) / SIDE}%; top: ${(100 * place[1]) / SIDE}%` });
   const move = (event) => { const next = placeOf(event); rub(at, next); place = at = next; show(); };
-  on(canvas, 'pointerdown', (event) => { if (event.button) return; canvas.setPointerCapture(event.pointerId); at = placeOf(event); move(event); });
+  on(canvas, 'pointerdown', (event) => {
+    if (event.button) return;
+    canvas.setPointerCapture(event.pointerId);
+    at = placeOf(event);
+    move(event);
+  });
   on(canvas, 'pointermove', (event) => { if (at) move(event); });
   for (const type of ['pointerup', 'pointercancel']) on(canvas, type, () => { at = null; });
   on(canvas, 'keydown', (event) => {
@@ -151,7 +165,8 @@ function existedPart(data, say) {
       one.draw(picture, caption);
       return one.node;
     }));
-    told.textContent = say('existedTold', { count: say.count(count), of: say.count(of), fresh, distance: exact(distance), median: exact(median), verdict: say(distance < near ? 'copy' : 'new') });
+    const verdict = say(distance < near ? 'copy' : 'new');
+    told.textContent = say('existedTold', { count: say.count(count), of: say.count(of), fresh, distance: exact(distance), median: exact(median), verdict });
   }
   on(node, 'toggle', draw);
   return { node, draw: (next) => { x = next; return draw(); } };
@@ -167,7 +182,8 @@ function decidedPart(say) {
     list.replaceChildren(...(last ? thingsIn(last.seen, names) : []).map(({ kind, best, name }) => {
       const share = (frame) => frame.seen[kind][best], here = seen.find((frame) => frame.k === k);
       const stops = seen.toReversed().map((frame) => `color-mix(in srgb, var(--live-belief) ${(55 * share(frame)).toFixed()}%, var(--live-raised))`);
-      return set(markup`<li><span>${name}</span><span>${here ? percent(share(here)) : ''}</span></li>`, { style: `background: linear-gradient(to right, ${[...stops, stops.at(-1)]})` });
+      const style = `background: linear-gradient(to right, ${[...stops, stops.at(-1)]})`;
+      return set(markup`<li><span>${name}</span><span>${here ? percent(share(here)) : ''}</span></li>`, { style });
     }));
   } };
 }
@@ -194,10 +210,15 @@ function lettersPart(say) {
 
 function build({ model, data, state, say, language, changed }) {
   const { small } = data, speech = announcer();
-  const input = markup`<input type="text" dir="auto" autocomplete="off" enterkeyhint="go">`;
+  const input = markup`<input type="text" dir="auto" autocomplete="off">`;
   Object.assign(set(input, { 'aria-label': say('ask'), placeholder: say('ask') }), { value: state.prompt });
   const go = markup`<button type="submit" class="live-button live-go">${say('draw')}</button>`;
-  const asked = on(markup`<form class="live-ask">${[input, go]}</form>`, 'submit', (event) => { event.preventDefault(); if (running) return halt(); if (again()) reseed(); start(); });
+  const asked = on(markup`<form class="live-ask">${[input, go]}</form>`, 'submit', (event) => {
+    event.preventDefault();
+    if (running) return halt();
+    if (again()) reseed();
+    start();
+  });
   on(input, 'input', () => { state.prompt = input.value; label(); changed(); });
   const examples = markup`<div class="live-examples" role="group">${data.examples.map(([lang, text]) =>
     set(button(text, () => { state.prompt = input.value = text; start(); }), { lang }))}</div>`;
@@ -212,15 +233,18 @@ function build({ model, data, state, say, language, changed }) {
   const seed = knob('seed', [0, 2 ** 32 - 1, 1]);
   const reseed = () => { seed.lastChild.value = state.seed = Math.floor(1e4 * Math.random()); state.card = null; };
   const another = button(say('another'), () => { halt(); reseed(); if (state.mode === 'scratch') arrange(); else start(); });
-  const pick = (part, options, then) => choice(options.map((one) => say(one)).join(' / '), options.map((one) => [one, say(one)]), (next) => { state[part] = next; then?.(); }, state[part]);
+  const pick = (part, options, then) => choice(options.map((one) => say(one)).join(' / '), options.map((one) => [one, say(one)]),
+    (next) => { state[part] = next; then?.(); }, state[part]);
   const mode = pick('mode', ['watch', 'scratch'], () => { halt(); arrange(); });
   const tools = markup`<div class="live-choices">
     ${pick('brush', ['clear', 'cover'])}
     ${button(say('finished'), takeFinished)}</div>`;
   const rule = markup`<p class="live-note">${say('rule')}</p>`;
+  const knobs = markup`<div class="live-knobs">
+    ${[knob('steps', [1, 50, 1]), knob('guidance', [0, 8, 0.5]), seed, another, mode, badge('model', say)]}</div>`;
   const node = markup`<div class="live-body live-dream">${asked} ${small ? [] : examples} ${status}
     <div class="live-dreaming">${now.node}<div class="live-belief-side">${[guess.node, sight]}</div></div>
-    ${small ? [] : [tools, rule, clock, markup`<div class="live-knobs">${[knob('steps', [1, 50, 1]), knob('guidance', [0, 8, 0.5]), seed, another, mode, badge('model', say)]}</div>`, existed.node, letters.node]}
+    ${small ? [] : [tools, rule, clock, knobs, existed.node, letters.node]}
     ${speech.node}</div>`;
 
   node.classList.toggle('live-small', small);
@@ -280,7 +304,11 @@ function build({ model, data, state, say, language, changed }) {
   }
 
   function start(k = Infinity) {
-    if (state.mode === 'scratch') { state.card ??= newCard(state.seed); state.card.rubbed = state.card.clear.map((clear) => 1 - clear); return clearing(); }
+    if (state.mode === 'scratch') {
+      state.card ??= newCard(state.seed);
+      state.card.rubbed = state.card.clear.map((clear) => 1 - clear);
+      return clearing();
+    }
     return work(async (network, options) => {
       const film = state.film = Object.assign([], { prompt: state.prompt }), { steps, seed } = state;
       clockFor(steps);
@@ -382,7 +410,8 @@ function build({ model, data, state, say, language, changed }) {
   // Shows what there is something to show in.
   function unfold() {
     const scratching = state.mode === 'scratch', drawn = !scratching && state.film.length, done = !scratching && state.film.done;
-    for (const [part, shown] of [[tools, scratching], [rule, scratching], [clock, drawn], [letters.node, done], [existed.node, done]]) part.hidden = !shown;
+    const parts = [[tools, scratching], [rule, scratching], [clock, drawn], [letters.node, done], [existed.node, done]];
+    for (const [part, shown] of parts) part.hidden = !shown;
   }
 
   function arrange() {
@@ -404,8 +433,10 @@ function build({ model, data, state, say, language, changed }) {
   }
 
   function leave() { halt(); time?.stop(); close(); }
-  const numbers = () => [{ title: `${state.prompt} · ${say('seed')} ${state.seed}`, head: [say('steps'), ...Object.keys(data.names[language]).map((kind) => say(kind))],
-    rows: state.film.map(({ k, seen }) => [k, ...(seen ? thingsIn(seen, data.names[language]).map(({ name, share }) => `${name} ${percent(share)}`) : [])]) }];
+  const cellsOf = (seen) => thingsIn(seen, data.names[language]).map(({ name, share }) => `${name} ${percent(share)}`);
+  const numbers = () => [{ title: `${state.prompt} · ${say('seed')} ${state.seed}`,
+    head: [say('steps'), ...Object.keys(data.names[language]).map((kind) => say(kind))],
+    rows: state.film.map(({ k, seen }) => [k, ...(seen ? cellsOf(seen) : [])]) }];
 
   arrange();
   if (state.k >= 0 && !state.film.length) setTimeout(() => start(state.k));
