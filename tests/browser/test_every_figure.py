@@ -208,7 +208,7 @@ def test_telugu_leaves_no_english_behind(open_figure, stem):
 # ---- Screens and fingers ---------------------------------------------------------------------------------------------------
 
 def fits(page, figure, width: int) -> None:
-    wide = figure.evaluate("""(figure, width) => [...figure.querySelectorAll('*')].filter(e => e.checkVisibility() && !e.closest('.live-hidden, .live-table, .live-still, svg')
+    wide = figure.evaluate("""(figure, width) => [...figure.querySelectorAll('*')].filter(e => e.checkVisibility() && !e.closest('.live-hidden, .live-table, .live-examples, .live-still, svg')
         && (e.getBoundingClientRect().right > width + 1 || e.getBoundingClientRect().left < -1)).map(e => e.outerHTML.slice(0, 160))""", width)
     assert not wide and page.evaluate("document.documentElement.scrollWidth") <= width, wide
 
