@@ -9,21 +9,15 @@ Into `.peers` come, once, onnxruntime-web (npm) and what torch needs to write ON
 """
 
 import argparse
-import functools
 import gzip
-import http.server
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 from statistics import median
-
-from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
@@ -32,9 +26,11 @@ import diffusion_lib as dl  # noqa: E402
 from onnx_export import rows_of  # noqa: E402
 from diffusion_lib import engine, zoo  # noqa: E402
 from diffusion_lib.figures._base import lean  # noqa: E402
+from diffusion_lib.hardware import processor_name  # noqa: E402
 from diffusion_lib.networks.layers import count_flops  # noqa: E402
+from scripts.chromium import chromium  # noqa: E402
 from scripts.quiet import refuse_when_busy  # noqa: E402
-from tests.browser.conftest import BROWSERS  # noqa: E402
+from scripts.serve import serving  # noqa: E402
 
 STEPS, SAID = 20, "a happy orange striped cat wearing a top hat on a blue background"
 RECORD = ROOT / "diffusion_lib" / "records" / "browser_engine.json"
@@ -170,13 +166,6 @@ def table(record: dict) -> None:
         print("  " + "; ".join(f"{runner} is {theirs / own:.2f} times as fast" for runner, own in walks.items()))
 
 
-def processor() -> str:
-    """What the machine calls its processor."""
-    about = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in about.read_text().splitlines() if line.startswith("model name")] if about.is_file() else []
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="*", default=["pets32-text", "pets32"], help="of the zoo")
@@ -189,20 +178,11 @@ def main() -> None:
         return table(json.loads(options.record.read_text()))
     install()
     others = refuse_when_busy(options.anyway)
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        class Quiet(http.server.SimpleHTTPRequestHandler):
-            def log_message(self, *arguments):
-                pass
-
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        browser = playwright.chromium.launch(executable_path=next(filter(None, map(shutil.which, BROWSERS)), None), args=["--no-sandbox"])
-        record = {"processor": processor(), "cores": os.cpu_count(), "others": round(others, 2), "chromium": browser.version, "onnxruntime-web": WEB,
+    with tempfile.TemporaryDirectory() as folder, serving(folder) as address, chromium() as browser:
+        record = {"processor": processor_name(), "cores": os.cpu_count(), "others": round(others, 2), "chromium": browser.version, "onnxruntime-web": WEB,
                   "steps": STEPS, "models": {}}
         for name in options.models:
-            record["models"][name] = measure(browser, f"http://127.0.0.1:{server.server_port}/", Path(folder), name, options.rounds)
-        browser.close()
-        server.shutdown()
+            record["models"][name] = measure(browser, address, Path(folder), name, options.rounds)
     options.record.parent.mkdir(parents=True, exist_ok=True)
     options.record.write_text(json.dumps(record, indent=1) + "\n")
     table(record)

@@ -12,36 +12,33 @@ import argparse
 import gzip
 import json
 import os
-import platform
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from statistics import median
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from diffusion_lib.hardware import processor_name  # noqa: E402
+from scripts.chromium import chromium, path_of_chromium, start_figures  # noqa: E402
 from scripts.quiet import refuse_when_busy  # noqa: E402
 from scripts.serve import Quiet, serving  # noqa: E402
-from tests.browser.conftest import BROWSERS  # noqa: E402
 
 # Kind -> the addresses that are of this kind; the first that matches counts.
 KINDS = {
     "figure data": r"/_static/(models|data)/",
     "figure code": r"/_static/(figures/|mount\.js)",
-    "maths": r"/mathjax/",
     "fonts": r"\.(woff2?|ttf)$",
     "styles": r"\.css$",
     "scripts": r"\.js$",
     "pictures": r"\.(png|webp|svg|jpe?g|gif)$",
     "text": r"(\.html|/)$",
 }
-PAGE = ("text", "styles", "scripts", "fonts", "maths", "figure code")         # what a reader waits for: all but pictures and data
-INLINE_DATA = re.compile(r'(?<=<script type="application/json">).*?(?=</script>)|data:image/[^"]*', re.DOTALL)
+PAGE = ("text", "styles", "scripts", "fonts", "figure code")                  # what a reader waits for: all but pictures and data
 
 LIGHTHOUSE, NPM = "12.8.2", ROOT / "benchmarks" / ".peers" / "lighthouse"      # the newest that runs on Node.js 20
 RECORD = ROOT / "book" / "records" / "page_speed.json"
@@ -49,11 +46,6 @@ SOME_PAGES = ("index.html", "notebooks/04_magic_eraser.html", "notebooks/13_samp
 MARKS = {"performance": "performance", "accessibility": "accessibility", "best-practices": "best practices", "seo": "SEO"}
 TIMES = {"first-contentful-paint": "first text, s", "largest-contentful-paint": "largest thing, s",
          "total-blocking-time": "blocked, ms", "cumulative-layout-shift": "moved"}
-
-
-def browser() -> str | None:
-    """Where the machine's own Chromium is; None where Playwright has brought one."""
-    return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 # Bytes -----------------------------------------------------------------------------------------------------------------
@@ -71,16 +63,13 @@ def zipped(content: bytes) -> int:
 def weigh(page: Page, address: str) -> dict[str, int]:
     """Opens the address, scrolls to its end, and returns the gzip bytes of all that came, by kind.
 
-    page: with a route of its own, since that switches the browser's cache off. What figures carry inside the HTML
-    (their data, their still pictures) counts as figure data.
+    page: with a route of its own, since that switches the browser's cache off.
     """
     came = []
     keep = lambda response: came.append(response)  # noqa: E731 (playwright wants a function of its own)
     page.on("response", keep)
     page.goto(address, wait_until="load")
-    for figure in page.locator("[data-figure]").all():
-        figure.scroll_into_view_if_needed()
-        page.wait_for_function("figure => figure.dataset.state", arg=figure.element_handle())
+    start_figures(page)
     page.evaluate("""async () => { for (let y = 0; y < document.body.scrollHeight; y += innerHeight)
                      { scrollTo(0, y); await new Promise(requestAnimationFrame); } await document.fonts.ready }""")
     page.wait_for_load_state("networkidle")
@@ -88,12 +77,7 @@ def weigh(page: Page, address: str) -> dict[str, int]:
     weights = dict.fromkeys([*KINDS, "other"], 0)
     for response in came:
         if response.url.startswith("http") and response.status == 200:
-            body, kind = response.body(), kind_of(response.url)
-            if kind == "text":
-                bare = INLINE_DATA.sub("", body.decode()).encode()
-                weights["figure data"] += zipped(body) - zipped(bare)
-                body = bare
-            weights[kind] += zipped(body)
+            weights[kind_of(response.url)] += zipped(response.body())
     return weights
 
 
@@ -138,7 +122,7 @@ def lighthouse(address: str) -> dict:
     run = subprocess.run(
         ["node", NPM / "node_modules" / "lighthouse" / "cli" / "index.js", address, "--output=json", "--quiet",
          f"--only-categories={','.join(MARKS)}", "--chrome-flags=--headless=new --no-sandbox"],
-        capture_output=True, text=True, env={**os.environ, **({"CHROME_PATH": browser()} if browser() else {})})
+        capture_output=True, text=True, env={**os.environ, **({"CHROME_PATH": path} if (path := path_of_chromium()) else {})})
     if run.returncode:
         raise SystemExit(f"Lighthouse failed: {run.stderr[-2000:]}")
     return json.loads(run.stdout)
@@ -177,7 +161,7 @@ def measure_marks(site: Path, pages: list[str], runs: int, anyway: bool) -> dict
                         "--no-audit", "--no-fund", "--loglevel=error"], check=True)
     with serving(site, Zipping) as address:
         return {"pages": {name: judge(address + name, runs) for name in pages}, "lighthouse": LIGHTHOUSE,
-                "others": round(others, 2), "machine": f"{os.cpu_count()} processors, {platform.machine()}"}
+                "others": round(others, 2), "machine": f"{os.cpu_count()} cores of {processor_name()}"}
 
 
 def main() -> None:
@@ -198,9 +182,8 @@ def main() -> None:
         return print(table_of_marks(json.loads(options.record.read_text(encoding="utf-8"))))
     names = options.pages or sorted(file.relative_to(options.site).as_posix() for file in options.site.rglob("*.html")
                                     if "_static" not in file.parts)
-    with serving(options.site) as address, sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
-        page = chromium.new_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
+    with serving(options.site) as address, chromium() as browser:
+        page = browser.new_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
         page.route("**/*", lambda route: route.continue_())
         print("Kilobytes (1,000 bytes) as they travel, gzip where it helps.\n")
         print(table_of_weights({name: weigh(page, address + name) for name in names}))

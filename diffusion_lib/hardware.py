@@ -1,13 +1,21 @@
-"""What the machine at hand is fast at: the number type its arithmetic prefers, and how it should keep its memory."""
+"""The machine at hand: what its processor is called, the number type its arithmetic prefers, how it should keep its memory."""
 
 import ctypes
 import functools
+import platform
 import sys
 from pathlib import Path
 
 import torch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3                  # glibc's names, from malloc.h
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def processor_name() -> str:
+    """What the machine calls its processor."""
+    names = [line.split(":", 1)[1].strip() for line in CPUINFO.read_text().splitlines() if line.startswith("model name")] if CPUINFO.exists() else []
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 @functools.cache
@@ -19,8 +27,7 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
     """
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
-    cpuinfo = Path("/proc/cpuinfo")
-    native = device.type == "cpu" and cpuinfo.exists() and any(flag in cpuinfo.read_text() for flag in ("avx512_bf16", "amx_bf16"))
+    native = device.type == "cpu" and CPUINFO.exists() and any(flag in CPUINFO.read_text() for flag in ("avx512_bf16", "amx_bf16"))
     return torch.bfloat16 if native else torch.float32
 
 

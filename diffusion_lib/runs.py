@@ -13,7 +13,6 @@ Chapters read the record; nobody needs the checkpoint once the run is over.
 import json
 import math
 import os
-import platform
 import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -28,6 +27,7 @@ from .checkpoints import load_training, save_checkpoint
 from .data.pets import condition_of
 from .denoisers import Denoiser
 from .guidance import ClassifierFreeGuidance
+from .hardware import processor_name
 from .pictures import image_grid, to_image
 from .random import CounterGenerator
 from .recipes import Recipe
@@ -156,10 +156,8 @@ def hardware(device: torch.device) -> str:
     """The processor that did the work, in words."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    cpuinfo = Path("/proc/cpuinfo")
-    names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")] if cpuinfo.exists() else []
     cores = torch.get_num_threads() * int(os.environ.get("WORLD_SIZE", 1))           # of all processes
-    return f"{cores} core{'s' * (cores > 1)} of {names[0] if names else platform.processor() or platform.machine()}"
+    return f"{cores} core{'s' * (cores > 1)} of {processor_name()}"
 
 
 def commit() -> str | None:

@@ -43,9 +43,10 @@ class TrainConfig:
     weight_decay: of the optimizer. grad_clip: the longest gradient. ema_decay: in [0, 1), of the averaged weights.
     seed: of data order, times and noise.
     channels_last: whether the numbers of one place lie side by side in memory, rather than those of one channel; the
-    networks here take shorter steps so. dtype: "float32", "bfloat16" or "float16" for the network's arithmetic (the weights stay float32); None takes the
-    fastest that the device is good at. compile: whether torch.compile translates the network first (a minute; then
-    faster on a GPU). workers: processes that prepare batches ahead. log_every: steps a row of the history.
+    networks here take shorter steps so. dtype: "float32", "bfloat16" or "float16" for the network's arithmetic (the
+    weights stay float32); None takes the fastest that the device is good at. compile: whether torch.compile translates
+    the network first (a minute; then faster on a GPU). workers: processes that prepare batches ahead. log_every:
+    steps a row of the history.
     checkpoint_every, checkpoint_minutes: how often the file is written, in steps and in minutes; None for never.
     Raises ValueError where a number makes no sense.
     """

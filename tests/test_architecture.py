@@ -52,7 +52,7 @@ LAYERS = {
     "bridge": (5, ("pictures",)),                            # the only one that imports diffusers
     "sources": (5, ()),
     "records": (5, ("pictures", "records")),
-    "zoo": (5, ()),
+    "zoo": (5, ("records",)),
     "engine": (5, ()),
     "figures": (5, ("pictures", "records", "zoo", "engine", "figures")),
     "checks": (5, ("checks",)),

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import diffusion_lib as dl
-from diffusion_lib import zoo
+from diffusion_lib import records, zoo
 from diffusion_lib.checkpoints import load_checkpoint, read_about, save_checkpoint
 from diffusion_lib.cli import main
 from diffusion_lib.conditioning import TextConditioner
@@ -177,14 +177,13 @@ def test_the_card_shows_what_each_step_bought(models, tmp_path, monkeypatch):
         return {"variant": name, "seed": seed, "pictures": pictures, "found": {"all": share, "hat": 1.0}}
 
     runs = [run("full recipe", 0, 1000, 0.5), run("full recipe", 1, 3000, 0.75), run("no averaging", 0, 4500, 0.125), run("no averaging", 1, 4500, 0.375)]
-    record = tmp_path / "tricks.json"
-    record.write_text(json.dumps({"seconds": 240, "judged pictures": 128, "sampler steps": 12, "guidance": 2.0, "recipe": "recipes/some.toml", "runs": runs}))
+    (tmp_path / "training_tricks.json").write_text(json.dumps({"seconds": 240, "judged pictures": 128, "sampler steps": 12, "guidance": 2.0, "recipe": "recipes/some.toml", "runs": runs}))
     empty = {"seen": {"all": 0.5}, "held_out": {"all": 0.5}}
     drawn, judging = {"n": 8, "seed": 7, "steps": 2, "sampler": "DDIM", "guidance": 2.0}, {"n": 8, "seed": 7}
     results = [{"sha256": "0" * 64, "protocol": protocol, "n": 8, "accuracy": empty} for protocol in (drawn, judging)]
-    monkeypatch.setattr("diffusion_lib.zoo.card.TRICKS", tmp_path / "there is none")
+    monkeypatch.setattr(records, "FOLDER", tmp_path / "there is none")
     assert "each step bought" not in card_of(Path(models[0]), results[0])
-    monkeypatch.setattr("diffusion_lib.zoo.card.TRICKS", record)
+    monkeypatch.setattr(records, "FOLDER", tmp_path)
     words = {"languages": {"en": {"accuracy": empty, "n": 8}}}
     card, plain, judge = (re.sub(" +", " ", card_of(Path(model), result)) for model, result in zip([models[0], *models], [results[0] | words, *results]))
     assert "| full recipe | 2 | 2,000 | 62.5 % ± 17.7 | |" in card and "| no averaging | 2 | 4,500 | 25.0 % ± 17.7 | -37.5 |" in card

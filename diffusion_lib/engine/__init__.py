@@ -5,9 +5,9 @@
     pack(model)   a model as the file that both read
 
 The file: length of the JSON (uint32), the JSON, filled up with spaces to a multiple of 8; the walks (float64); the
-weights (float16), in the order in which one answer of the network asks for them. A judge has no walks. The walks are the schedule as numbers,
+weights (float16), in the order in which one answer of the network asks for them. The walks are the schedule as numbers,
 so that JavaScript needs to know neither schedules nor what a network's output means: for 1, 2, ... 50 steps, a row
-(alpha, sigma, a, b) a stop, which is the 2x2 matrix of process.py.
+(alpha, sigma, a, b) a stop, which is the 2x2 matrix of process.py. A judge has no walks.
 """
 
 import json

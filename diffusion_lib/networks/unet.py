@@ -113,7 +113,10 @@ class UNet(nn.Module):
                                   zeroed(nn.Conv2d(config.stem, config.channels, 3, padding=1)))
 
     def embed(self, log_snr: Tensor, cond=None, keep: Tensor | None = None) -> Embedding:
-        """What every block is told: the noise and the condition in one vector, and the words where there are some. log_snr, cond, keep: as in `forward`."""
+        """What every block is told: the noise and the condition in one vector, and the words where there are some.
+
+        log_snr, cond, keep: as in `forward`.
+        """
         if self.conditioner is None:
             if cond is not None:
                 raise ValueError("cond is given, but this network was built without a conditioner: leave cond out")

@@ -11,11 +11,10 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from .. import records
 from ..checkpoints import load_checkpoint, read_about
 from ..evaluation import interval
 from ..networks.layers import count_parameters
-
-TRICKS = Path(__file__).parents[1] / "records" / "training_tricks.json"      # benchmarks/training_tricks.py writes it
 
 
 def write_card(file: Path, results: dict[str, Any]) -> Path:
@@ -38,10 +37,9 @@ def card_of(file: Path, results: dict[str, Any]) -> str:
         "file": f"{file.stat().st_size / 1e6:.1f} MB, float16, SHA-256 `{results['sha256'][:16]}…`", "licence": about.get("licence"),
     } | ({"measured": f"{measured['date']}, {measured['hardware']}, PyTorch {measured['torch']}"} if measured else {})
     lines = [f"| {name} | {value} |" for name, value in facts.items()]
-    tricks = json.loads(TRICKS.read_text(encoding="utf-8")) if "languages" in results and TRICKS.is_file() else None
     return "\n\n".join([
         f"# {file.stem}", description(recipe), "## How it was made", "\n".join(["| what | value |", "| --- | --- |", *lines]),
-        *(["## What each step bought", steps_bought(tricks)] if tricks else []),
+        *(["## What each step bought", steps_bought(records.read("training_tricks"))] if "languages" in results else []),
         "## How good it is", measurements(results), "## Recipe", f"```toml\n{recipe.strip()}\n```"]) + "\n"
 
 

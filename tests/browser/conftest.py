@@ -7,20 +7,19 @@ when it writes an error to the console, asks another host for anything, or asks 
 import json
 import os
 import re
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
+from scripts.chromium import chromium  # noqa: E402
 from scripts.serve import serving  # noqa: E402
 
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 SITE = Path(os.environ.get("SITE_DIR", ROOT / "_build" / "html")).resolve()
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def page_names() -> list[str]:
@@ -52,12 +51,8 @@ def address():
 
 @pytest.fixture(scope="session")
 def browser():
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    with sync_playwright() as playwright:
-        # --no-sandbox: Chromium refuses to sandbox itself when root runs it, as in a container.
-        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

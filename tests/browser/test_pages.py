@@ -10,11 +10,12 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 import numpy as np
 import pytest
-from conftest import ROOT, SITE, page_names
+from conftest import AXE, ROOT, SITE, page_names
 from page_speed import PAGE, weigh
 from PIL import Image
 
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+from scripts.chromium import start_figures
+
 PAGES = page_names() or ["index.html"]
 
 
@@ -44,12 +45,6 @@ STICKS_OUT = """() => [...document.querySelectorAll('article *')].filter((e) => 
 @cache
 def links_of(file: Path) -> Links:
     return Links(file.read_text(encoding="utf-8"))
-
-
-def start_figures(page):
-    for figure in page.locator("[data-figure]").all():
-        figure.scroll_into_view_if_needed()
-        page.wait_for_function("figure => figure.dataset.state", arg=figure.element_handle())
 
 
 @pytest.mark.parametrize("name", PAGES)
