@@ -6,7 +6,6 @@
 const SIDE = 32, AREA = SIDE * SIDE, NETWORK = 'pets32-text';
 const RUBBED_IN = 12;                                        // steps at most, so that the brush does not wait
 const BRUSH = 3.2;                                           // pixels from its middle to its rim
-const NAMED_UNKNOWN = 8;                                     // words, one by one
 const NARRATED = ['animal', 'hat', 'accessory'];
 
 // Pixel by pixel x where the mask says so, else y.
@@ -44,35 +43,6 @@ async function* redraw(card, now, ask, file, options) {
 // The distance of realism.most_alike, of pictures at half size.
 const distanceOf = (a, b) => Math.sqrt(a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0) / a.length);
 
-// How many letters two words share, longest run first, and the known words most like one: difflib.get_close_matches.
-function shared(a, b) {
-  let [most, i, j] = [0, 0, 0];
-  a.forEach((_, k) => b.forEach((_, l) => {
-    let run = 0;
-    while (k + run < a.length && a[k + run] === b[l + run]) run++;
-    if (run > most) [most, i, j] = [run, k, l];
-  }));
-  return most && most + shared(a.slice(0, i), b.slice(0, j)) + shared(a.slice(i + most), b.slice(j + most));
-}
-
-const nearWords = (word, words) => words.map((known) => [(2 * shared([...known], [...word])) / ([...known].length + [...word].length), known])
-  .filter(([ratio]) => ratio >= 0.6).sort((a, b) => b[0] - a[0] || (a[1] < b[1] ? 1 : -1)).slice(0, 3).map(([, known]) => known);
-
-// What the network reads in a text, and what was done to its words, a sentence each: Vocabulary.read.
-function heardOf(text, vocabulary, wording) {
-  const { words, repaired, unknown, tooMany } = readWords(text, vocabulary), notices = new Set();
-  const tell = (key, things) => wording[key].replace(/\{(\w+)(!r)?\}/g, (_, name, quoted) => (quoted ? `“${things[name]}”` : things[name]));
-  for (const [word, meant] of repaired) notices.add(tell('repaired', { word, meant }));
-  for (const word of unknown.slice(0, NAMED_UNKNOWN).map((letters) => [...letters].slice(0, 40).join(''))) {
-    const near = nearWords(word, vocabulary.words).join(', ');
-    notices.add(tell(near ? 'unknown_near' : 'unknown', { word, near }));
-  }
-  if (unknown.length > NAMED_UNKNOWN) notices.add(tell('more_unknown', { count: unknown.length - NAMED_UNKNOWN }));
-  if (tooMany) notices.add(tell('too_long', { length: vocabulary.length, count: words.length + tooMany }));
-  const heard = tell(words.length ? 'heard' : 'heard_nothing', { words: words.join(' ') });
-  return { said: words.length ? text : null, heard, notices: [...notices].slice(0, 12) };
-}
-
 // What the judge takes a picture for, one thing a question. names: the words for all answers.
 const likeliest = (shares) => shares.indexOf(Math.max(...shares));
 const thingsIn = (seen, names) => Object.entries(names).map(([kind, words]) => {
@@ -107,16 +77,6 @@ async function archivePictures({ sheet, count }) {
 }
 
 // ---- Parts -----------------------------------------------------------------------------------------------------------
-
-function numberInput(label, value, [low, high, step], change) {
-  const node = markup`<label class="live-knob"><span>${label}</span><input type="number"></label>`, input = node.lastChild;
-  Object.assign(input, { min: low, max: high, step, value });
-  on(input, 'change', () => {
-    input.value = Math.min(high, Math.max(low, Math.round(input.value / step) * step || 0));
-    change(Number(input.value));
-  });
-  return node;
-}
 
 // The card under a finger, a mouse or the keys. rub(from, to): from place to place, in pixels.
 function rubbable(canvas, rub) {
