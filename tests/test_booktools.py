@@ -23,7 +23,7 @@ import assets  # noqa: E402
 import formulas  # noqa: E402
 import pictures  # noqa: E402
 from booktools import refuse_untested  # noqa: E402
-from layout import description_of, refuse_other_hosts  # noqa: E402
+from layout import description_of, in_lines, is_prose, refuse_other_hosts  # noqa: E402
 
 
 def test_a_notebook_that_was_not_run_by_our_runner_is_refused(tmp_path):
@@ -57,6 +57,21 @@ def test_a_script_from_another_host_is_refused():
     for address in ("https://cdn.example.org/embed-amd.js", "//cdn.example.org/require.js"):
         with pytest.raises(ExtensionError, match="no other host"):
             refuse_other_hosts("page", [ours, SimpleNamespace(filename=address)])
+
+
+# Code and what it prints ---------------------------------------------------------------------------------------------
+
+def test_a_line_of_code_knows_how_deep_it_stands_and_is_copied_as_it_was():
+    block = '<div class="highlight"><pre><span></span><span class="k">if</span> a &lt; b:\n    <span class="n">c</span>\n\n<span class="n">d</span>\n</pre></div>\n'
+    cut = in_lines(block)
+    assert re.findall(r'<span class="line" style="--in:(\d+)ch">', cut) == ["0", "4", "0", "0"]
+    assert re.sub('<span class="line"[^>]*>', "", cut).replace("</span>", "") == block.replace("</span>", "")
+
+
+def test_sentences_may_go_on_below_and_tables_may_not():
+    assert is_prose("✓ Right. 0.514: a lead of 2 counts e^2 = 7.4 times as much.\n")
+    assert not is_prose("frog      0.45     0.05\nrabbit    0.68     0.06\n")
+    assert not is_prose("@@%%##**++==--::..\n@@ frog %%##**++==\n")
 
 
 # Formulas --------------------------------------------------------------------------------------------------------------

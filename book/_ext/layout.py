@@ -20,6 +20,8 @@ FIRST_FONTS = [f"vendor/fonts/{name}.woff2" for name in (
 # Told to the browser too: it refuses whatever a page might ask of another host.
 OWN_HOST_ONLY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'"
 
+PRINTED = ("myst-ansi", "none", "text", "default", None)      # blocks that are no code
+
 
 class BookBuilder(StandaloneHTMLBuilder):
     """The title page lives at the top of the site, although its source, book/index.md, does not."""
@@ -32,7 +34,15 @@ class BookBuilder(StandaloneHTMLBuilder):
 
 
 class BookTranslator(HTML5Translator):
-    """A table too wide for a phone is scrolled in a box of its own."""
+    """A table too wide for the screen is scrolled in a box of its own; a line of code too long for it goes on below."""
+
+    def visit_literal_block(self, node):
+        try:
+            super().visit_literal_block(node)
+        except nodes.SkipNode:                               # which says that the block has been written
+            if node.get("language") not in PRINTED or is_prose(node.astext()):
+                self.body[-1] = in_lines(self.body[-1])
+            raise
 
     def visit_table(self, node):
         self.body.append('<div class="wide">')
@@ -41,6 +51,21 @@ class BookTranslator(HTML5Translator):
     def depart_table(self, node):
         super().depart_table(node)
         self.body.append("</div>\n")
+
+
+def is_prose(printed: str) -> bool:
+    """Whether a cell printed sentences, which may go on below, or a table or a picture in letters, whose lines stay whole."""
+    return not re.search(r"\S {2,}\S|\t", printed) and 2 * sum(map(str.isalpha, printed)) > len("".join(printed.split()))
+
+
+def in_lines(block: str) -> str:
+    """A highlighted block whose lines are elements that know their indentation, so that the rest of a long one is set below its beginning."""
+    before, code, behind = re.fullmatch(r"(.*<pre>(?:<span></span>)?)(.*?)(\n?</pre>.*)", block, re.DOTALL).groups()
+    lines = []
+    for line in code.split("\n"):                            # no element of the highlighter goes over the end of a line
+        text = re.sub(r"<[^>]*>", "", line)
+        lines.append(f'<span class="line" style="--in:{len(text) - len(text.lstrip())}ch">{line}</span>')
+    return before + "\n".join(lines) + behind
 
 
 def no_theme_options(app, config):

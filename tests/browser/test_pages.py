@@ -68,8 +68,10 @@ def test_page_fits_every_screen(open_page, name):
     for width in (390, 320, 1280, 2560):
         page.set_viewport_size({"width": width, "height": 900})
         wide = page.evaluate(STICKS_OUT)
+        hidden = page.eval_on_selector_all(".line", "lines => lines.filter(line => line.scrollWidth > line.clientWidth + 1).map(line => line.textContent)")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, (width, wide)
         assert not wide, width
+        assert not hidden, width                             # lines of code go on below
 
 
 # Bytes -----------------------------------------------------------------------------------------------------------------
