@@ -43,7 +43,7 @@ static struct {
 
 /* A row of floats that fills from the left; setting `top` back empties it. */
 extern float __heap_base;
-static float *top = &__heap_base, *weights, *scroll, *desk, *picture;
+static float *top = &__heap_base, *weights, *scroll, *desk, *picture, *looks;
 static int count, *wish;
 
 static void *take(int floats)
@@ -269,8 +269,10 @@ static Map norm(Map x, const float *film)
 }
 
 /* softmax(q k^T / sqrt(d)) v, a head at a time: each place of q asks the first
-   `answers` places of k and v, whose channels lie `step` apart. */
-static Map attend(Map q, const float *k, const float *v, int step, int answers)
+   `answers` places of k and v, whose channels lie `step` apart. kept: where the
+   shares are to be laid for others to see, or 0. */
+static Map attend(Map q, const float *k, const float *v, int step, int answers,
+                  float *kept)
 {
     Map y = map(q.c, q.h, q.w);
     float *mark = top;
@@ -293,6 +295,7 @@ static Map attend(Map q, const float *k, const float *v, int step, int answers)
             }
             for (int j = 0; j < answers; j++) AT(score + j * n) /= all;
         }
+        if (kept) lay(kept + first / HEAD * answers * n, share.at, answers * n);
         multiply(out, values, 0, share.at, 0, from, answers);
     }
     top = mark;
@@ -353,7 +356,7 @@ static Told read(int said)
     for (int layer = 0; layer < net.layers; layer++) {
         Map qkv = linear(layer_norm(x), 3 * D), q = {D, 1, x.w, qkv.at};
         float *k = qkv.at + D * x.w, *v = k + D * x.w;
-        add(x, linear(attend(q, k, v, x.w, said), D));
+        add(x, linear(attend(q, k, v, x.w, said, 0), D));
         add(x, linear(silu(linear(layer_norm(x), 2 * D)), D));
     }
     x = layer_norm(x);
@@ -412,14 +415,17 @@ static Map look_around(Map x)
 {
     Map qkv = linear(norm(x, 0), 3 * x.c), q = {x.c, x.h, x.w, qkv.at};
     float *k = qkv.at + x.c * area(x), *v = k + x.c * area(x);
-    return linear(attend(q, k, v, area(x), area(x)), x.c);
+    return linear(attend(q, k, v, area(x), area(x), 0), x.c);
 }
 
-/* CrossAttention. */
+/* CrossAttention. Somebody may watch where it looks: then the shares of each head
+   lie behind those of the block before, a row of places for each word. */
 static Map look_at_words(Map x, Told told)
 {
     Map q = linear(norm(x, 0), x.c), kv = linear(told.words, 2 * x.c);
-    return linear(attend(q, kv.at, kv.at + x.c * kv.w, kv.w, told.said), x.c);
+    float *k = kv.at, *v = k + x.c * kv.w, *kept = looks;
+    if (kept) looks += x.c / HEAD * told.said * area(x);
+    return linear(attend(q, k, v, kv.w, told.said, kept), x.c);
 }
 
 /* Where each place lies: two channels, from -1 at the top and on the left to 1. */
@@ -512,15 +518,19 @@ EXPORT("unfold") void unfold(void)
     desk = top;
 }
 
-/* Where the picture lies, and the wish: rows of its table. */
+/* Where the picture lies, and the wish: rows of its table. After an answer, where
+   the looks lie that it kept: first on the desk. */
 EXPORT("picture") float *where_the_picture_lies(void) { return picture; }
 EXPORT("wish") int *where_the_wish_lies(void) { return wish; }
+EXPORT("looks") float *where_the_looks_lie(void) { return desk; }
 
 /* The network's answer to the picture; 0 where the weights are not those of this
-   shape. A judge is a network without levels. */
-EXPORT("answer") float *answer(int said, float log_snr)
+   shape. kept: room for all looks at the words, in floats, or 0 if nobody watches.
+   A judge is a network without levels. */
+EXPORT("answer") float *answer(int said, float log_snr, int kept)
 {
     top = desk, scroll = weights;
+    looks = kept ? take(kept) : 0;
     Map x = {net.channels, net.size, net.size, picture};
     Map y = net.levels ? unet(x, embed(said, log_snr)) : judge(x);
     return scroll == weights + count ? y.at : 0;

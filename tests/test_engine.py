@@ -152,6 +152,39 @@ def test_one_answer_is_pytorchs(name):
             assert max_error(model.network(x, torch.tensor([1.3])).flatten(), wanted[0]) > 1e-2, "it does not listen: this test sees nothing"
 
 
+def shares_of(looks: list[dict]) -> dict[str, torch.Tensor]:
+    """What `watched` told, as `recorded` gives it: block -> (heads, places, words)."""
+    return {one["name"]: torch.tensor(one["shares"]).transpose(1, 2) for one in looks}
+
+
+@pytest.mark.parametrize("name", [name for name, (make, said, _) in SHAPES.items() if isinstance(said, str)])
+def test_where_it_looks_is_pytorchs(name):
+    """The shares of every block and head, at every place; asking for them changes nothing, and of nothing there are none."""
+    make, said, size = SHAPES[name]
+    model = make()
+    x = dl.randn((1, 3, size, size), dl.CounterGenerator(3))
+    with torch.no_grad():
+        for block in model.network.modules():
+            if isinstance(block, dl.attention.CrossAttention):
+                block.q.weight.mul_(16)                      # so that words are not all alike
+    with torch.no_grad(), dl.attention.recorded(model.network) as wanted:
+        model.network(x, torch.tensor([1.3]), [said])
+    *looks, after, same = javascript("""
+        const model = unpack(content), ask = await startNetwork(wasm, model), x = staticOf(3, count), wish = wishOf(model, said), looks = [];
+        const listening = watched(ask, model, (one) => looks.push(one)), y = await listening(x, 1.3, wish);
+        await listening(x, 1.3, []);
+        await listening(x, 1.3, wish.slice(0, 2));
+        const again = ask(x, 1.3, wish);
+        say([...looks, looks.length, y.every((value, i) => value === again[i])]);""", content=engine.pack(model, size), said=said, count=x.numel())
+    found = shares_of(looks[0])
+    assert list(found) == list(wanted[0]) and after == 2 and same
+    for block, right in wanted[0].items():
+        assert max_error(found[block], right[0]) < 1e-4
+        assert max_error(found[block].sum(2), torch.ones(right.shape[1:3])) < 1e-5
+        assert float(right.std(3).mean()) > 5e-3, "all words alike: this test sees nothing"
+    assert all(one.shape[2] == 3 for one in shares_of(looks[1]).values())
+
+
 # ---- The judge -----------------------------------------------------------------------------------------------------
 
 LOOK = """
@@ -272,6 +305,25 @@ def test_the_shipped_reader_draws_the_same_in_both_languages(steps, prompts):
     apart = (pages - pythons).abs().amax(1)
     assert len(texts) == 2 * prompts and not (apart > 1).any(), [text for text, off in zip(texts, apart) if off > 1]
     assert (pages[0] - pages[1]).abs().max() > 50, "two wishes, one picture: this test sees nothing"
+
+
+@pytest.mark.parametrize("said", ["a grey dog with a crown and a sad mood", "కిరీటం పెట్టుకున్న కుందేలు"])
+def test_a_walk_on_the_clock_is_the_figures(said):
+    """On the schedule of the recorded figures, by DDIM: the same looks at every step, and the same picture."""
+    model, steps, clock = zoo.load("pets32-text"), 20, dl.LinearBetaSchedule(num_steps=1000)
+    found = javascript("""
+        const model = unpack(content), ask = await startNetwork(wasm, model), looks = [];
+        let last;
+        for await (const { x } of walk(watched(ask, model, (one) => looks.push(one)), onTheClock(model, steps), { said, seed: 2, steps, sampler: ddim })) last = x;
+        say([last, looks]);""", content=engine.pack(model), said=said, steps=steps)
+    x = dl.samplers.static((1, 3, 32, 32), clock, 1.0, dl.CounterGenerator(2))
+    with dl.attention.recorded(model.network) as wanted:
+        *_, end = dl.trajectory(dl.ClassifierFreeGuidance(model, 2.0).under(clock), x, dl.uniform_times(steps), dl.DDIM(), [said])
+    assert (levels(torch.tensor(found[0])) - levels(end.x.flatten())).abs().max() <= 1
+    for looks, right in zip(found[1], wanted, strict=True):
+        shares = shares_of(looks)
+        assert list(shares) == list(right)
+        assert all(max_error(shares[block], right[block][0]) < 1e-4 for block in shares)
 
 
 def test_nothing_said_is_not_guided():

@@ -27,6 +27,7 @@ function unpack(bytes) {
 }
 
 // The network itself: ask(x, log-SNR, wish) -> y, or ask(x) -> a judge's answers. wasm: bytes of unet.wasm, or a compiled module.
+// kept: room for the looks at words, in numbers; ask(x, log-SNR, wish, kept) -> [y, looks]. See `watched`.
 async function startNetwork(wasm, { shape, halves, answers }) {
   const made = await WebAssembly.instantiate(wasm, { Math });
   const c = (made.instance ?? made).exports;
@@ -34,12 +35,12 @@ async function startNetwork(wasm, { shape, halves, answers }) {
   const at = c.load(halves.length);
   new Uint16Array(c.memory.buffer, at, halves.length).set(halves);
   c.unfold();
-  return (x, logSnr = 0, wish = []) => {
+  return (x, logSnr = 0, wish = [], kept = 0) => {
     new Float32Array(c.memory.buffer, c.picture(), x.length).set(x);
     new Int32Array(c.memory.buffer, c.wish(), wish.length).set(wish);
-    const y = c.answer(wish.length, logSnr);
+    const y = c.answer(wish.length, logSnr, kept), numbers = (at, count) => new Float32Array(c.memory.buffer, at, count).slice();
     if (!y) throw new Error('the weights are not those of this network');
-    return new Float32Array(c.memory.buffer, y, answers ?? x.length).slice();
+    return kept ? [numbers(y, x.length), numbers(c.looks(), kept)] : numbers(y, answers ?? x.length);
   };
 }
 
@@ -285,6 +286,32 @@ function wishOf({ wish }, said) {
   return (wish.sizes ?? []).map((size, i) => (next += size + 1) - size + (said === null ? -1 : said[i]));
 }
 
+// ---- Looks at words: the twin of networks/attention.py, `recorded` ---------------------------------------------------
+
+// The blocks that look at words, in the order in which an answer keeps their looks.
+function readersOf({ shape: [, size, , patch, , , , , , , , levels, ...rows] }) {
+  const [widths, blocks, , reads] = [0, 8, 16, 24].map((from) => rows.slice(from, from + levels));
+  const stage = (part, level) => ({ name: `${part}.words`, side: (size / patch) >> level, heads: widths[level] / 32, reads: reads[level] });
+  const way = (part) => blocks.map((count, level) => Array.from({ length: count }, (_, b) => stage(`${part}.${level}.${b}`, level)));
+  const middle = [0, 1].map((b) => stage(`middle.${b}`, levels - 1));
+  return [...way('down'), middle, ...way('up').reverse()].flat().filter((one) => one.reads);
+}
+
+// The same `ask`, which tells where the places looked whenever words are asked for: tell([{ name, side, shares }, ...]), for each
+// block its shares[head][token], a map of side x side places. Token 0 is the beginning; at each place they sum to 1.
+function watched(ask, file, tell) {
+  const readers = readersOf(file);
+  return async (x, logSnr, wish) => {
+    const tokens = wish.length + 1, room = ({ side, heads }) => heads * tokens * side ** 2;
+    if (tokens < 2) return ask(x, logSnr, wish);
+    const [y, looks] = await ask(x, logSnr, wish, readers.reduce((sum, one) => sum + room(one), 0));
+    let next = 0;
+    const cut = (count, part) => Array.from({ length: count }, part), map = (area) => looks.subarray(next, (next += area));
+    tell(readers.map(({ name, side, heads }) => ({ name, side, shares: cut(heads, () => cut(tokens, () => map(side ** 2))) })));
+    return y;
+  };
+}
+
 // ---- The walk: the twins of denoisers.py, guidance.py and samplers.py -----------------------------------------------
 
 // The stops of a walk of so many steps: what x_t is made of there (alpha, sigma), and what the network's answer (a, b).
@@ -343,4 +370,4 @@ async function* walk(ask, model, { said = null, seed = 7, steps = 30, guidance =
   yield { k: steps, x, at: stops[steps] };
 }
 
-export { unpack, startNetwork, hireWorkers, openModel, openJudge, troubleIn, fetchBytes, splitWords, readWords, wishOf, stopsOf, ddim, dpmSolverPP2M, walk };
+export { unpack, startNetwork, hireWorkers, openModel, openJudge, troubleIn, fetchBytes, splitWords, readWords, wishOf, stopsOf, ddim, dpmSolverPP2M, walk, watched };

@@ -81,6 +81,13 @@ function strideTo(s, t, x, x0) {
   return blend(x0, x, alphaAt(s) - kept * alphaAt(t), kept);
 }
 
+// A model's file (`openModel`) as it is asked on this schedule, in so many steps. It has to be a flow: its a and b are the same everywhere.
+function onTheClock(file, steps) {
+  const walks = file.walks.slice(), first = ((steps - 1) * (steps + 2)) / 2;
+  for (let k = 0; k <= steps; k++) walks.set([alphaAt(T - (k * T) / steps), sigmaAt(T - (k * T) / steps)], 4 * (first + k));
+  return { ...file, walks };
+}
+
 // Which question the walk had asked last when it stood at t.
 const lastStop = (stops, t) => Math.max(0, stops.filter((stop) => stop >= t).length - 1);
 
@@ -227,6 +234,21 @@ function tile(...caption) {
   const canvas = node.firstChild;
   if (caption.length) set(canvas, { 'aria-label': node.appendChild(markup`<figcaption>${caption}</figcaption>`).textContent.trim() });
   return { node, canvas, draw: (x, description) => { paint(canvas, x); canvas.setAttribute('aria-label', description); } };
+}
+
+// A form of a sentence to be typed, and its button. send() when the reader sends it, write() after each letter; say has ask and draw.
+function askPart(state, say, send, write) {
+  const node = markup`<form class="live-ask"><input type="text" dir="auto" autocomplete="off"><button class="live-button live-go">${say('draw')}</button></form>`;
+  const input = node.firstChild;
+  Object.assign(set(input, { 'aria-label': say('ask'), placeholder: say('ask') }), { value: state.prompt });
+  on(input, 'input', () => { state.prompt = input.value; write(); });
+  return on(node, 'submit', (event) => { event.preventDefault(); send(); });
+}
+
+// How far a model has come, of bytes so far and all of them; say has coming.
+function comingPart(say, bytes) {
+  const [done, all] = bytes.map((count) => (count / 1e6).toFixed(1)), text = say('coming', { done, all });
+  return [text, set(markup`<progress></progress>`, { 'aria-label': text, value: done / all || 0 })];
 }
 
 // One of several, as radio buttons. options: [[value, text], ...].
