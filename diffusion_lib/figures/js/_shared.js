@@ -91,40 +91,6 @@ function onTheClock(file, steps) {
 // Which question the walk had asked last when it stood at t.
 const lastStop = (stops, t) => Math.max(0, stops.filter((stop) => stop >= t).length - 1);
 
-// ---- A sentence for a network that reads ------------------------------------------------------------------------------
-
-// How many letters two words share, longest run first, and the known words most like one: difflib.get_close_matches.
-function lettersShared(a, b) {
-  let [most, i, j] = [0, 0, 0];
-  a.forEach((_, k) => b.forEach((_, l) => {
-    let run = 0;
-    while (k + run < a.length && a[k + run] === b[l + run]) run++;
-    if (run > most) [most, i, j] = [run, k, l];
-  }));
-  return most && most + lettersShared(a.slice(0, i), b.slice(0, j)) + lettersShared(a.slice(i + most), b.slice(j + most));
-}
-
-const nearWords = (word, words) => words.map((known) => [(2 * lettersShared([...known], [...word])) / ([...known].length + [...word].length), known])
-  .filter(([ratio]) => ratio >= 0.6).sort((a, b) => b[0] - a[0] || (a[1] < b[1] ? 1 : -1)).slice(0, 3).map(([, known]) => known);
-
-const NAMED_UNKNOWN = 8;                                     // words, one by one
-
-// What the network reads in a text, and what was done to its words, a sentence each: Vocabulary.read. wording: `notices` in
-// dream_machine.py, of one language. For figures that open a model: `readWords` stands in engine/engine.js.
-function heardOf(text, vocabulary, wording) {
-  const { words, repaired, unknown, tooMany } = readWords(text, vocabulary), notices = new Set();
-  const tell = (key, things) => wording[key].replace(/\{(\w+)(!r)?\}/g, (_, name, quoted) => (quoted ? `“${things[name]}”` : things[name]));
-  for (const [word, meant] of repaired) notices.add(tell('repaired', { word, meant }));
-  for (const word of unknown.slice(0, NAMED_UNKNOWN).map((letters) => [...letters].slice(0, 40).join(''))) {
-    const near = nearWords(word, vocabulary.words).join(', ');
-    notices.add(tell(near ? 'unknown_near' : 'unknown', { word, near }));
-  }
-  if (unknown.length > NAMED_UNKNOWN) notices.add(tell('more_unknown', { count: unknown.length - NAMED_UNKNOWN }));
-  if (tooMany) notices.add(tell('too_long', { length: vocabulary.length, count: words.length + tooMany }));
-  const heard = tell(words.length ? 'heard' : 'heard_nothing', { words: words.join(' ') });
-  return { said: words.length ? text : null, heard, notices: [...notices].slice(0, 12) };
-}
-
 // ---- Pictures: from bytes, and onto a canvas -------------------------------------------------------------------------
 
 async function bytesOf(address) {

@@ -170,16 +170,11 @@ function lettersPart(say) {
 
 function build({ model, data, state, say, language, changed }) {
   const { small } = data, speech = announcer();
-  const input = markup`<input type="text" dir="auto" autocomplete="off">`;
-  Object.assign(set(input, { 'aria-label': say('ask'), placeholder: say('ask') }), { value: state.prompt });
-  const go = markup`<button type="submit" class="live-button live-go">${say('draw')}</button>`;
-  const asked = on(markup`<form class="live-ask">${[input, go]}</form>`, 'submit', (event) => {
-    event.preventDefault();
+  const asked = askPart(state, say, () => {
     if (running) return halt();
     if (again()) reseed();
     start();
-  });
-  on(input, 'input', () => { state.prompt = input.value; label(); changed(); });
+  }, () => { label(); changed(); }), [input, go] = asked.children;
   const examples = markup`<div class="live-examples" role="group">${data.examples.map(([lang, text]) =>
     set(button(text, () => { state.prompt = input.value = text; start(); }), { lang }))}</div>`;
   const status = markup`<p class="live-note live-status" role="status"></p>`;
@@ -215,8 +210,7 @@ function build({ model, data, state, say, language, changed }) {
   async function open(signal) {
     const far = [[0, 0], [0, 0]], progress = (who) => (...bytes) => {
       far[who] = bytes;
-      const [done, all] = [0, 1].map((i) => ((far[0][i] + far[1][i]) / 1e6).toFixed(1)), text = say('coming', { done, all });
-      tell(text, set(element('progress'), { 'aria-label': text, value: done / all || 0 }));
+      tell(...comingPart(say, [0, 1].map((i) => far[0][i] + far[1][i])));
     };
     data.judge ??= await openJudge(model, { progress: progress(0), signal });
     return data.network ??= await openModel(model, NETWORK, { progress: progress(1), signal });
