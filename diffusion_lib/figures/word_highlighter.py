@@ -8,7 +8,7 @@ import traitlets
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..data.pets import NAMES, decode
+from ..data.pets import ATTRIBUTES, NAMES
 from ..denoisers import NeuralDenoiser
 from ..guidance import ClassifierFreeGuidance
 from ..networks import attention
@@ -17,6 +17,7 @@ from ..samplers import DDIM, static, trajectory
 from ..schedules import uniform_times
 from ._base import LiveFigure, film, grey_film, module_source, present, recorded, still_row
 from ._walks import SCHEDULE, T, Walk, on_the_clock
+from .dream_machine import JUDGE, NETWORK, names, notices
 
 MARKER = (1.0, 0.75, -0.8)                                   # the colour of the pen, in [-1, 1]
 
@@ -97,19 +98,22 @@ class WordHighlighter(LiveFigure):
     """The widget behind `word_highlighter`."""
 
     stem = "word_highlighter"
-    room = (65.5, 56.5)
+    room = (73.25, 61.5)
     _esm = module_source(stem)
     prompts = traitlets.List().tag(sync=True)                # each `recorded`, and language, words, views, ends, read
-    marker = traitlets.List().tag(sync=True)
+    about = traitlets.Dict().tag(sync=True)                  # the pen's colour, and words for what was read and seen
 
 
 def word_highlighter(highlights: list[Highlights], classifier: nn.Module):
     """Pick a word and see where the picture looks for it at each step, and what is drawn from the same static without it.
 
+    For a sentence of the reader's own, the zoo's "pets32-text" walks in the page: 20 steps, guidance 2.
     highlights: from `record_highlights`. classifier: names what is in the ends of the walks. A map is stored in 8 bits,
     from 0 to the largest share that its word has anywhere in this view. Returns a widget, or HTML for the published book.
     """
-    return present(WordHighlighter, {"prompts": [_traits(one, classifier) for one in highlights], "marker": list(MARKER)}, _still(highlights[0]))
+    about = {"marker": list(MARKER), "notices": notices(), "values": {"en": ATTRIBUTES, "te": names()["te"]}}
+    traits = {"prompts": [_traits(one, classifier) for one in highlights], "about": about}
+    return present(WordHighlighter, traits, _still(highlights[0]), models=(NETWORK, JUDGE))
 
 
 def _traits(one: Highlights, classifier: nn.Module) -> dict:
@@ -129,10 +133,9 @@ def _view_traits(view: View) -> dict:
 
 @torch.no_grad()
 def read_by(classifier: nn.Module, pictures: Tensor) -> list[dict[str, list]]:
-    """What a classifier finds in each picture: attribute -> [value, its probability]. pictures: (N, 3, H, H), in [-1, 1]."""
+    """What a classifier finds in each picture: attribute -> [number of the value, its probability]. pictures: (N, 3, H, H), in [-1, 1]."""
     chances = [logits.softmax(1) for logits in classifier(pictures.clamp(-1, 1))]
-    found = decode(torch.stack([chance.argmax(1) for chance in chances], 1))
-    return [{name: [pet[name], round(float(chance[k].max()), 3)] for name, chance in zip(NAMES, chances)} for k, pet in enumerate(found)]
+    return [{name: [int(chance[k].argmax()), round(float(chance[k].max()), 3)] for name, chance in zip(NAMES, chances)} for k in range(len(pictures))]
 
 
 def highlighted(picture: Tensor, shares: Tensor) -> Tensor:

@@ -1,7 +1,10 @@
 // The word highlighter: a prompt as words to choose from. For the chosen word, where the picture looks for it at each step of
-// the walk, and the picture that comes out of the same static when the prompt is said without it.
+// the walk, and the picture that comes out of the same static when the prompt is said without it. Some prompts were recorded;
+// for a sentence of the reader's own the network walks here.
 
 // ---- Maths -----------------------------------------------------------------------------------------------------------
+
+const NETWORK = 'pets32-text', STEPS = 20, LONGEST = 32;     // words that the network hears
 
 // A share of each place, h x h, laid over a picture in grey with the pen's colour. As `highlighted` in Python.
 function highlighted(picture, shares, marker) {
@@ -22,7 +25,29 @@ const changeOf = (a, b) => { const area = a.length / 3; return Float32Array.from
   return far - 1;
 }); };
 const distanceOf = (a, b) => rmsOf(a.map((value, i) => value - b[i]));
+const cut = (x) => x.map((value) => Math.min(1, Math.max(-1, value)));
 
+// One answer's looks (`watched`) as `views_of` in Python has them: [{ of, maps: one of each token }]. First all heads of all
+// blocks of one size, then the heads of the last block of each, one by one.
+function viewsOf(blocks) {
+  const view = (of, heads) => ({ of, maps: heads[0].map((map, token) => map.map((_, i) => meanOf(heads.map((head) => head[token][i])))) });
+  const sizes = [...new Set(blocks.map(({ side }) => side))].sort((a, b) => b - a).map((side) => [side, blocks.filter((one) => one.side === side)]);
+  const single = ([side, own]) => own.at(-1).shares.map((head, k, { length }) => view({ side, block: own.at(-1).name.replace('.words', ''), head: k + 1, heads: length }, [head]));
+  return [...sizes.map(([side, own]) => view({ side, blocks: own.length }, own.flatMap(({ shares }) => shares))), ...sizes.flatMap(single)];
+}
+
+// A prompt that is walked here, of which nothing is known yet; and the looks of its next step.
+const newPrompt = (words, seed) => ({ words, seed, caption: words.join(' '), stops: Array.from({ length: STEPS }, (_, k) => T - (k * T) / STEPS),
+  states: [], guesses: [], ends: [], read: [], views: [] });
+
+function addLooks({ views }, blocks) {
+  viewsOf(blocks).forEach(({ of, maps }, v) => {
+    const { frames, means, high } = (views[v] ??= { of, frames: [], means: [], high: [], map: (step, token) => scaled(frames[step][token], 1 / high[token]) });
+    frames.push(maps);
+    means.push(maps.map(meanOf));
+    maps.forEach((map, token) => { high[token] = Math.max(high[token] ?? 0, ...map); });
+  });
+}
 
 // The attributes that a classifier reads otherwise: [name, [value, chance] before, [value, chance] after].
 const readOtherwise = (before, after) => Object.keys(before).filter((name) => before[name][0] !== after[name][0]).map((name) => [name, before[name], after[name]]);
@@ -44,7 +69,7 @@ function wordsPart(prompt, choose, say) {
   const labels = [say('beginning'), ...prompt.words].map((word, token) => {
     const label = markup`<label class="live-word"><input type="radio"><span><bdi>${word}</bdi><small></small></span></label>`;
     Object.assign(on(label.firstChild, 'change', () => choose(token)), { name });
-    if (token) label.querySelector('bdi').lang = prompt.language;
+    if (token) label.querySelector('bdi').lang = /[\u0c00-\u0c7f]/.test(word) ? 'te' : 'en';
     else label.classList.add('live-word-beginning');
     return label;
   });
@@ -75,58 +100,68 @@ function viewPart(prompt, state, choose, say) {
 }
 
 // What a classifier reads in the two ends.
-function readingPart(say) {
+function readingPart(say, values) {
   const node = markup`<div class="live-reads"><p></p><ul></ul></div>`, [intro, list] = node.children;
   return { node, draw: (before, after, word, change) => {
     const differs = readOtherwise(before, after);
     intro.textContent = say('changed', { word, change: change.toFixed(2), verdict: say(differs.length ? 'otherwise' : 'same') });
-    list.replaceChildren(...differs.map(([name, [was, p], [is, q]]) => element('li', `${say(name)}: ${was} (${percent(p)}) → ${is} (${percent(q)})`)));
+    list.replaceChildren(...differs.map(([name, [was, p], [is, q]]) => element('li', `${say(name)}: ${values[name][was]} (${percent(p)}) → ${values[name][is]} (${percent(q)})`)));
   } };
 }
 
 // ---- The figure ------------------------------------------------------------------------------------------------------
 
-const load = async (model) => ({ prompts: await Promise.all(model.get('prompts').map(decodePrompt)), marker: model.get('marker') });
-
-// token: 0 is the beginning of the text; it begins with the word that gets most ink at some place. place: of the slider, whose
-// left end is the end of the walk.
-function fields({ prompts }) {
-  const peaks = prompts[0].views[0].high.slice(1), last = prompts[0].stops.length - 1;
-  return { prompt: among(prompts.map(({ language }) => language)), token: whole(1 + peaks.indexOf(Math.max(...peaks)), 0, Math.max(...prompts.map(({ words }) => words.length))),
-    view: whole(0, 0, prompts[0].views.length - 1), place: whole(Math.floor(last / 2), 0, last), muted: among([false, true]), answer: kept(() => -1) };
+async function load(model) {
+  const prompts = await Promise.all(model.get('prompts').map(decodePrompt));
+  return { ...model.get('about'), prompts, last: Math.max(STEPS, ...prompts.map(({ stops }) => stops.length)) - 1 };
 }
 
-function build({ data: { prompts, marker }, state, say, language, changed }) {
-  let prompt, words;
-  const last = prompts[0].stops.length - 1, speech = announcer(), reading = readingPart(say);
+// which: a recorded prompt's language, or own. token: 0 is the beginning of the text; it begins with the word that gets most ink
+// at some place. place: of the slider, whose left end is the end of the walk, in steps of the longest walk.
+function fields({ prompts, last }) {
+  const [{ language, views, seed }] = prompts, peaks = views[0].high.slice(1);
+  return { which: among([...prompts.map((one) => one.language), 'own'], language), prompt: written('', 400), seed: whole(seed, 0, 2 ** 32 - 1),
+    token: whole(1 + peaks.indexOf(Math.max(...peaks)), 0, LONGEST), view: whole(0, 0, views.length - 1), place: whole(Math.floor(last / 2), 0, last),
+    muted: among([false, true]), answer: kept(() => -1), own: kept(() => null) };
+}
+
+function build({ model, data, state, say, language, changed }) {
+  const { prompts, marker } = data, speech = announcer(), reading = readingPart(say, data.values[language]);
+  let prompt, words, clock, running, resting, sought;
+  clearTimeout(data.leaving);
   const seen = tile(...say.rich('state', { x: symbol('x', 't') })), guess = tile(...say.rich('guess', { x: symbol('x̂', '0', 'signal') })), looks = tile(say('looks'));
   const [whole, without, change] = ['whole', 'without', 'change'].map((key) => tile(say(key)));
   const mute = button(say('mute'), () => { state.muted = !state.muted; draw(); });
-  const steps = last + 1, describe = (v) => say('at', { step: steps - v, steps, t: prompt.stops[last - v] });
-  const clock = timeline({ last, say, describe, show: (v) => { state.place = v; draw(); }, seconds: 5 });
-  const seats = { words: element('div'), view: markup`<div class="live-choices"></div>` }, share = markup`<output data-number="share"></output>`;
+  const [seats, view, clocks] = [element('div'), markup`<div class="live-choices"></div>`, element('div')], share = markup`<output data-number="share"></output>`;
   const ends = markup`<div class="live-six live-ends">${[whole.node, without.node, change.node]}</div>`;
-  const languages = choice(say('promptLanguage'), prompts.map(({ language }) => [language, say(language)]), speak, state.prompt);
-  const node = markup`<div class="live-body">${questionPart(prompts.find((one) => one.language === language) ?? prompts[0], state, say)} ${prompts.length > 1 ? element('div', languages) : ''} ${seats.words} ${seats.view}
+  const asked = askPart(state, say, () => (running ? stop() : start()), changed), go = asked.lastChild;
+  const status = markup`<p class="live-note live-status" role="status"></p>`, tell = (...things) => status.replaceChildren(...things);
+  const which = choice(say('which'), [...prompts.map((one) => [one.language, say(one.language)]), ['own', say('own')]], (next) => { state.which = next; tell(); settle(); }, state.which);
+  const seed = numberInput(say('seed'), state.seed, [0, 2 ** 32 - 1, 1], (value) => { state.seed = value; changed(); });
+  const node = markup`<div class="live-body">${questionPart(recordedPrompt(language), state, say)} ${asked} ${status} <div class="live-knobs">${[which, seed]}</div> ${seats} ${view}
     <div class="live-six">${[seen.node, guess.node, looks.node]}</div>
     <p class="live-note">${share} ${badge('model', say)}</p>
-    <div class="live-clock"><p class="live-readout">${say.rich('readout', { steps: String(steps) })}</p>${clock.node}</div>
+    <div class="live-clock"><p class="live-readout">${say.rich('readout')}</p>${clocks}</div>
     <div class="live-asked">${mute}</div>${ends} ${reading.node}${speech.node}</div>`;
 
-  const wordAt = (token) => (token ? prompt.words[token - 1] : say('beginning'));
+  function recordedPrompt(wanted) { return [wanted, language, prompts[0].language].map((code) => prompts.find((one) => one.language === code)).find(Boolean); }
+  const wordAt = (token) => (token ? prompt.words[token - 1] : say('beginning')), tokenNow = () => Math.min(state.token, prompt.words.length);
+  const lastStep = () => prompt.stops.length - 1, stepAt = (v) => Math.min(lastStep() - v, prompt.guesses.length - 1);       // those that are there
+  const describe = (v) => say('at', { step: stepAt(v) + 1, steps: lastStep() + 1, t: prompt.stops[stepAt(v)] });
   function draw() {
-    const { token } = state, step = last - state.place, shown = prompt.views[state.view], word = wordAt(token), t = prompt.stops[step], { caption } = prompt;
+    const token = tokenNow(), step = stepAt(clock.t), shown = prompt.views[state.view], word = wordAt(token), t = prompt.stops[step], { caption } = prompt;
     words.draw(shown.means[step], token);
-    fill(node, { t, step: step + 1 });
+    fill(node, { t, step: step + 1, steps: lastStep() + 1 });
     share.textContent = say('shareNow', { word, share: percent(shown.means[step][token], 1), high: percent(shown.high[token], 1) });
     seen.draw(prompt.states[step], say('stateAt', { t, caption }));
     guess.draw(prompt.guesses[step], say('guessAt', { t }));
     looks.draw(highlighted(prompt.guesses[step], shown.map(step, token), marker), say('looksAt', { t, word }));
-    const silent = Boolean(token && state.muted);
+    const able = Boolean(token && prompt.ends.length), silent = able && state.muted, there = silent && prompt.ends[token];
     set(mute, { 'aria-pressed': silent });
-    mute.disabled = !token;
-    ends.hidden = reading.node.hidden = !silent;
-    if (silent) {
+    mute.disabled = !able;
+    ends.hidden = reading.node.hidden = !there;
+    if (silent && !there && sought !== token) leaveOut(token);
+    if (there) {
       whole.draw(prompt.ends[0], say('wholeAlt', { caption }));
       without.draw(prompt.ends[token], say('withoutAlt', { word }));
       change.draw(changeOf(prompt.ends[0], prompt.ends[token]), say('changeAlt', { word }));
@@ -134,21 +169,117 @@ function build({ data: { prompts, marker }, state, say, language, changed }) {
     }
     changed();
   }
-  function speak(language) {
-    state.prompt = language;
-    prompt = prompts.find((one) => one.language === language);
-    state.token = Math.min(state.token, prompt.words.length);
-    words = wordsPart(prompt, (token) => { state.token = token; draw(); speech.say(share.textContent); }, say);
-    seats.words.replaceChildren(words.node);
-    seats.view.replaceChildren(viewPart(prompt, state, (view) => { state.view = view; draw(); }, say));
-    clock.go(state.place);
-  }
-  const numbers = () => [{ title: say('title', { view: viewName(prompt.views[state.view], say), at: describe(state.place) }), head: ['word', 'share', 'high', 'loudness'].map((key) => say(key)),
-    rows: prompt.views[state.view].means[last - state.place].map((mean, token) =>
-      [wordAt(token), percent(mean, 1), percent(prompt.views[state.view].high[token], 1), token ? changeWithout(prompt, token).toFixed(2) : '–']) }];
 
-  speak(state.prompt);
-  return { node, numbers, stop: clock.stop };
+  // The prompt that is chosen: its words, its views, its clock.
+  function show() {
+    const next = (state.which === 'own' && state.own) || recordedPrompt(state.which), radios = which.querySelectorAll('input');
+    radios.forEach((radio, k) => { radio.checked = (prompts[k] ?? state.own) === next; });
+    radios[prompts.length].disabled = !state.own;
+    const last = next.stops.length - 1;
+    if (next !== prompt) {
+      prompt = next;
+      words = wordsPart(prompt, (token) => { state.token = token; draw(); speech.say(share.textContent); }, say);
+      seats.replaceChildren(words.node);
+      view.replaceChildren(viewPart(prompt, state, (v) => { state.view = v; draw(); }, say));
+      clock?.stop();
+      clock = timeline({ last, say, describe, show: (v) => { state.place = Math.round((v * data.last) / last); draw(); }, seconds: 5 });
+      clocks.replaceChildren(clock.node);
+    }
+    clock.go((state.place * last) / data.last);
+  }
+
+  // The network and its judge, once anybody asks for them.
+  async function open(signal) {
+    const far = [[0, 0], [0, 0]], progress = (who) => (...bytes) => { far[who] = bytes; tell(...comingPart(say, [0, 1].map((i) => far[0][i] + far[1][i]))); };
+    data.judge ??= await openJudge(model, { progress: progress(0), signal });
+    return data.network ??= await openModel(model, NETWORK, { progress: progress(1), signal });
+  }
+  function close() {
+    data.network?.close();
+    data.judge?.close();
+    data.network = data.judge = null;
+  }
+
+  function halt() {
+    running?.abort();
+    running = sought = null;
+    state.place = resting ?? state.place;
+    resting = null;
+    go.textContent = say('draw');
+    node.removeAttribute('aria-busy');
+  }
+
+  // At rest: what was begun and not finished goes.
+  function settle() {
+    halt();
+    if (!state.own?.ends.length) state.own = null;
+    if (!state.own && state.which === 'own') state.which = recordedPrompt(language).language;
+    show();
+  }
+
+  function stop() {
+    state.muted = false;
+    tell();
+    settle();
+  }
+
+  // Does some work with the open network; whatever fails is said, and a recorded prompt is shown instead.
+  async function work(task, done = settle) {
+    halt();
+    const mine = running = new AbortController(), { signal } = mine;
+    go.textContent = say('stop');
+    set(node, { 'aria-busy': true });
+    try { await task(await open(signal), (options) => ({ steps: STEPS, guidance: 2, sampler: ddim, signal, ...options })); } catch (error) {
+      if (running !== mine) return;
+      const { caption, seed, language: which } = recordedPrompt(language);
+      tell(markup`<strong>${troubleIn(error, language)}</strong>`, markup`<span>${say('instead', { prompt: caption, seed })}</span>`);
+      Object.assign(state, { which, muted: false });
+      settle();
+    }
+    if (running === mine) done();
+  }
+
+  // How one end looks, with all words (0) or without one, and what the judge finds in it.
+  async function finish(own, token, x) {
+    const end = cut(x), seen = await data.judge.see(end), best = (shares) => Math.max(...shares);
+    own.read[token] = Object.fromEntries(Object.entries(seen).map(([kind, shares]) => [kind, [shares.indexOf(best(shares)), best(shares)]]));
+    own.ends[token] = end;
+  }
+
+  const start = () => work(async ({ ask, file }, options) => {
+    const { said, heard, notices } = heardOf(state.prompt, file.wish, data.notices[language]), { seed } = state;
+    tell(said ? heard : say('nothing'), ...notices.map((notice) => markup`<span>${notice}</span>`));
+    if (!said) return;
+    const own = newPrompt(readWords(said, file.wish).words, seed);
+    [state.which, state.own, resting] = ['own', own, state.place];
+    for await (const { k, x, x0 } of walk(watched(ask, file, (blocks) => addLooks(own, blocks)), onTheClock(file, STEPS), options({ said, seed }))) {
+      if (!x0) { await finish(own, 0, x); break; }
+      own.states.push(x);
+      own.guesses.push(x0);
+      if (!k) show();
+      clock.go(STEPS - 1 - k);
+    }
+  });
+
+  // The walk without one word, from the same static.
+  function leaveOut(token) {
+    const own = prompt, { words, seed } = own;
+    work(async ({ ask, file }, options) => {
+      for await (const { x, x0 } of walk(ask, onTheClock(file, STEPS), options({ said: words.filter((_, k) => k + 1 !== token).join(' '), seed }))) if (!x0) await finish(own, token, x);
+    }, () => { halt(); draw(); speech.say(reading.node.textContent); });
+    sought = token;
+  }
+
+  const numbers = () => [{ title: `${prompt.caption} · ${say('seed')} ${prompt.seed} · ${say('title', { view: viewName(prompt.views[state.view], say), at: describe(clock.t) })}`,
+    head: ['word', 'share', 'high', 'loudness'].map((key) => say(key)),
+    rows: prompt.views[state.view].means[stepAt(clock.t)].map((mean, token) =>
+      [wordAt(token), percent(mean, 1), percent(prompt.views[state.view].high[token], 1), token && prompt.ends[token] ? changeWithout(prompt, token).toFixed(2) : '–']) }];
+
+  const { place } = state;
+  show();
+  state.place = place;
+  if (state.which === 'own' && !state.own) setTimeout(start);
+  return { node, numbers, stop: () => { halt(); clock.stop(); data.leaving = setTimeout(close, 100); } };
 }
 
 export default live({ load, fields, build });
