@@ -15,6 +15,7 @@ right words bring that is lost where the sides are wrong,
 
 import argparse
 import time
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,12 +29,14 @@ from diffusion_lib.networks.layers import count_flops, count_parameters
 from diffusion_lib.process import diffuse
 from diffusion_lib.random import CounterGenerator, randn
 from diffusion_lib.recipes import Recipe, parse_recipe
+from diffusion_lib.runs import read_first
 from diffusion_lib.training import train
 from equal_time import ROOT, add, learn, read
 from training_tricks import changed
 
 VARIANTS: dict[str, dict[str, str]] = {                      # name: what stands in the recipe instead
     "recipe": {},
+    "reads from pictures alone": {"captions": "0"},
     "not told of places": {"places": "false"},
     "narrow: 64 and 128": {"widths": "[64, 128]"},
     "wide: 96 and 160": {"widths": "[96, 160]", "blocks": "[1, 2]"},
@@ -90,6 +93,8 @@ def measure(name: str, seconds: float, seed: int) -> dict:
     row = cost(recipe_of(name, seed))
     if seconds:
         recipe = recipe_of(name, seed)                       # with fresh weights
+        if recipe.captions:
+            deque(read_first(recipe), 0)
         config = replace(recipe.config, steps=None, minutes=seconds / 60, warmup=20, ema_decay=0.97, checkpoint_minutes=None)
         trained, steps = learn(recipe.model, recipe.dataset, config, recipe.loss, seconds, name)
         found = losses(trained, *PartyPets(64, "validation", scene=True, seed=1).batch(range(SCENES)))

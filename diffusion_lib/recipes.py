@@ -23,6 +23,7 @@ import torch
 from torch.utils.data import Dataset
 
 from .classification import classification_loss
+from .comprehension import BATCH
 from .conditioning import AttributeConditioner, ClassConditioner, Conditioner, TextConditioner
 from .data.images import PictureFolder, cifar_10, fashion_mnist
 from .data.pets import SIZES, CaptionedPets, PartyPets, pet_vocabulary, understand, understand_scene
@@ -42,7 +43,8 @@ class RecipeError(ValueError):
 @dataclass(frozen=True)
 class Recipe:
     """A recipe, read and understood. name: of its file, without the ending. text: all of it, as it was written.
-    prompts: what the run draws every minute to show how far it is; may be empty."""
+    prompts: what the run draws every minute to show how far it is; may be empty. captions: how many the reader learns from before
+    there are pictures; 0 where it learns from pictures."""
 
     name: str
     text: str
@@ -51,6 +53,7 @@ class Recipe:
     loss: Loss
     config: TrainConfig
     prompts: tuple[str, ...]
+    captions: int = 0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -112,6 +115,17 @@ class Diffusion:
 
 
 @dataclass(frozen=True)
+class Lessons:
+    """The section [comprehension]. captions: how many the reader learns from before there are pictures; then it stays as it is."""
+
+    captions: int
+
+    def __post_init__(self):
+        if self.captions and self.captions < BATCH:
+            raise ValueError(f"captions is {self.captions}, but it has to be at least {BATCH}, one lesson, or 0")
+
+
+@dataclass(frozen=True)
 class Strip:
     """The section [strip]. prompts: pets in words, or scenes where the data are scenes."""
 
@@ -126,7 +140,7 @@ class Classification:
     shift: int = 2
 
 
-SECTIONS = ("data", "network", "conditioner", "diffusion", "classification", "training", "strip")
+SECTIONS = ("data", "network", "conditioner", "comprehension", "diffusion", "classification", "training", "strip")
 
 
 # Reading -------------------------------------------------------------------------------------------------------------
@@ -161,7 +175,9 @@ def parse_recipe(text: str, name: str) -> Recipe:
         torch.manual_seed(config.seed)
         model, loss = _denoiser(sections) if "diffusion" in sections else _classifier(sections)
     prompts = _prompts(sections["strip"], model, bool(sections["data"].get("scene"))) if "strip" in sections else ()
-    return Recipe(name, text, model, named("[data]", DATA, sections["data"]), loss, config, prompts)
+    dataset = named("[data]", DATA, sections["data"])
+    captions = _captions(sections["comprehension"], model, dataset) if "comprehension" in sections else 0
+    return Recipe(name, text, model, dataset, loss, config, prompts, captions)
 
 
 def _denoiser(sections: Mapping[str, Any]) -> tuple[NeuralDenoiser, Loss]:
@@ -186,6 +202,16 @@ def _classifier(sections: Mapping[str, Any]) -> tuple[Classifier, Loss]:
     settings = called("[classification]", Classification, sections["classification"])
     model = named("[network]", CLASSIFYING_NETWORKS, sections["network"])
     return model, partial(classification_loss, noise=settings.noise, shift=settings.shift)
+
+
+def _captions(section: Mapping[str, Any], model: NeuralDenoiser | Classifier, dataset: Dataset) -> int:
+    """How many captions the reader learns from beforehand; then it learns nothing from pictures."""
+    conditioner = model.network.conditioner if isinstance(model, NeuralDenoiser) else None
+    if not isinstance(conditioner, TextConditioner) or not isinstance(dataset, CaptionedPets):
+        raise RecipeError("[comprehension] is for a recipe with [data] name = \"captioned pets\" and [conditioner] name = \"text\"")
+    captions = called("[comprehension]", Lessons, section).captions
+    conditioner.reader.requires_grad_(not captions)
+    return captions
 
 
 def _prompts(section: Mapping[str, Any], model: NeuralDenoiser | Classifier, scene: bool) -> tuple[str, ...]:

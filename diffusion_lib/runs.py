@@ -24,7 +24,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from .checkpoints import load_training, save_checkpoint
-from .data.pets import condition_of
+from .comprehension import learn_to_read
+from .data.pets import Captions, condition_of
 from .denoisers import Denoiser
 from .guidance import ClassifierFreeGuidance
 from .hardware import processor_name
@@ -52,7 +53,11 @@ def run_recipe(recipe: Recipe, folder: Path, resume: bool = False) -> Path:
     (folder / "recipe.toml").write_text(recipe.text, encoding="utf-8")
     accelerator = several_processes()
     device = accelerator.device if accelerator else torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    steps = train(recipe.model.to(device), recipe.dataset, recipe.config, loss=recipe.loss, checkpoint=checkpoint,
+    recipe.model.to(device)
+    if recipe.captions and not resume:
+        for _ in _shown(read_first(recipe, accelerator), "read", "captions"):
+            pass
+    steps = train(recipe.model, recipe.dataset, recipe.config, loss=recipe.loss, checkpoint=checkpoint,
                   resume=checkpoint if resume else None, accelerator=accelerator)
     if accelerator and not accelerator.is_main_process:      # it only computes; the first process writes
         for _ in steps:
@@ -60,7 +65,7 @@ def run_recipe(recipe: Recipe, folder: Path, resume: bool = False) -> Path:
         return finished
     record = Record(recipe, folder, device)
     step = None
-    for step in _shown(steps):
+    for step in _shown(steps, "train", "pictures"):
         record.note(step)
     if step is not None:
         record.write(step.history)                           # which by now has a row of the last few steps too
@@ -75,14 +80,19 @@ def several_processes():
     return Accelerator(cpu=not torch.cuda.is_available())
 
 
-def _shown(steps: Iterator[TrainStep]) -> Iterator[TrainStep]:
-    """The same steps, with a progress bar."""
+def read_first(recipe: Recipe, accelerator=None) -> Iterator[TrainStep]:
+    """The lessons of a recipe's reader, before there are pictures."""
+    return learn_to_read(recipe.model.network.conditioner.reader, Captions(recipe.dataset), recipe.captions, recipe.config.seed, accelerator)
+
+
+def _shown(steps: Iterator[TrainStep], what: str, of: str) -> Iterator[TrainStep]:
+    """The same steps, with a progress bar. of: what is learned from."""
     layout = "{l_bar}{bar}| {elapsed}, {remaining} to go{postfix}"
-    with tqdm(total=1.0, desc="train", bar_format=layout, mininterval=1) as bar:
+    with tqdm(total=1.0, desc=what, bar_format=layout, mininterval=1) as bar:
         for step in steps:
             if step.history.loss:                            # the last one written down: reading step.loss would wait for a GPU
                 pace = step.history.pictures[-1] / max(step.history.seconds[-1], 1e-9)
-                bar.set_postfix_str(f"step {step.index}, loss {step.history.loss[-1]:.4f}, {pace:.0f} pictures/s", refresh=False)
+                bar.set_postfix_str(f"step {step.index}, loss {step.history.loss[-1]:.4f}, {pace:.0f} {of}/s", refresh=False)
             bar.update(step.progress - bar.n)
             yield step
 

@@ -160,7 +160,7 @@ class _Run:
             terms = loss(self.model, x0, cond, generator=generator)
         self.scaler.scale(terms.mean).backward()
         if self.processes > 1:
-            self._reduce([parameter.grad for parameter in self.model.parameters()], "mean")
+            self._reduce([parameter.grad for parameter in self.model.parameters() if parameter.requires_grad], "mean")
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
         for group in self.optimizer.param_groups:

@@ -46,7 +46,8 @@ LAYERS = {
     "realism": (4, ()),
     "binding": (4, ()),
     "judging": (4, ("binding", "realism")),
-    "recipes": (4, ("training", "classification")),
+    "comprehension": (4, ("training",)),
+    "recipes": (4, ("comprehension", "training", "classification")),
     "pictures": (5, ()),
     "plotting": (5, ("pictures",)),
     "bridge": (5, ("pictures",)),                            # the only one that imports diffusers

@@ -1,4 +1,4 @@
-"""PartyPets with words instead of attributes: what a network that reads learns from."""
+"""PartyPets with words instead of attributes: what a network that reads learns from. Captions alone: what it learns to read from."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ...random import bits
+from .attributes import SIZES
 from .captions import GRAMMARS, pet_vocabulary, training_caption, training_scene_caption
 from .dataset import PartyPets
 
@@ -45,7 +46,28 @@ class CaptionedPets(Dataset):
 
     def texts(self, indices: Sequence[int] | Tensor, attributes: Tensor | None = None) -> list[str]:
         """The captions at `indices`. attributes: of the pets there, where they are known already."""
-        attributes = self.pets.batch(indices)[1] if attributes is None else attributes
+        attributes = self.pets.attributes(indices) if attributes is None else attributes
         say = training_scene_caption if self.pets.scene else training_caption
         keys = bits(bits(self.pets.seed, torch.tensor(WORDS)), torch.as_tensor(indices, dtype=torch.int64).flatten().cpu()).tolist()
         return [say(row, key >> 8, GRAMMARS[self.languages[key % 256 % len(self.languages)]]) for row, key in zip(attributes.tolist(), keys)]
+
+
+class Captions(Dataset):
+    """The captions of captioned pets and what they say, without the pictures.
+
+    `captions[i]` is (numbers (length,) int64, attributes (A,) int64, or (2, A) in scenes; -1 where nothing is said).
+    sizes: how many values each attribute has.
+    """
+
+    sizes = SIZES
+
+    def __init__(self, captioned: CaptionedPets):
+        self.captioned = captioned
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+        """A whole batch in one go; torch's DataLoader calls this."""
+        attributes = self.captioned.pets.attributes(indices)
+        return list(zip(self.captioned.vocabulary.encode(self.captioned.texts(indices, attributes)), attributes))

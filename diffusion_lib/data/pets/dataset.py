@@ -55,19 +55,23 @@ class PartyPets(Dataset):
 
     def batch(self, indices: Sequence[int] | Tensor, device=None) -> tuple[Tensor, Tensor]:
         """The pictures (B, 3, size, size) and attributes (B, A), or (B, 2, A) of scenes, at `indices`, drawn on `device`."""
+        keys = self._keys(indices, device)
+        attributes = self._attributes(keys)
+        return (draw_scene if self.scene else draw)(attributes, keys, self.size), hide(attributes, keys, self.unsaid)
+
+    def attributes(self, indices: Sequence[int] | Tensor, device=None) -> Tensor:
+        """The attributes of `batch` alone, without drawing anything."""
+        keys = self._keys(indices, device)
+        return hide(self._attributes(keys), keys, self.unsaid)
+
+    def _keys(self, indices: Sequence[int] | Tensor, device) -> Tensor:
         indices = torch.as_tensor(indices, dtype=torch.int64, device=device).flatten()
         if indices.numel() and not (0 <= indices.min() and indices.max() < END):
             raise IndexError(f"index is {indices.min()} ... {indices.max()}, but it has to lie between 0 and {END - 1}")
-        stream = bits(self.seed, torch.tensor(list(SPLITS).index(self.split), device=indices.device))
-        keys = bits(stream, indices)
-        held_out = SPLITS[self.split]
-        if self.scene:
-            attributes = sample_scenes(keys, held_out)
-            pictures = draw_scene(attributes, keys, self.size)
-        else:
-            attributes = sample_attributes(keys, held_out)
-            pictures = draw(attributes, keys, self.size)
-        return pictures, hide(attributes, keys, self.unsaid)
+        return bits(bits(self.seed, torch.tensor(list(SPLITS).index(self.split), device=indices.device)), indices)
+
+    def _attributes(self, keys: Tensor) -> Tensor:
+        return (sample_scenes if self.scene else sample_attributes)(keys, SPLITS[self.split])
 
 
 def hide(attributes: Tensor, keys: Tensor, share: float) -> Tensor:
