@@ -1,6 +1,6 @@
-"""The dial of guidance: what a scale from 0 to 10 does to a model's pictures, and to a world in which everything is known."""
+"""The dial of guidance: what a scale from 0 to 10 does to a reader's own wish, to recorded pictures, and to a world in which everything is known."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import traitlets
 from torch import Tensor
@@ -8,32 +8,39 @@ from torch import Tensor
 from ..data.pets import NAMES
 from ..evaluation import interval
 from ._base import LiveFigure, film, module_source, present, still_row
+from .dream_machine import NETWORK, notices
 
 STILL = (0, 1, 3, 5, 10)                                     # scales on paper
 TOLD = ("obeyed", "found", "variety", "burnt")
+WISH = "a sleepy white rabbit wearing a crown on a green background"
+OWN_STEPS = 10                                               # of a walk in the page; as many as in the record
 
 
 class GuidanceDial(LiveFigure):
     """The widget behind `guidance_dial`."""
 
     stem = "guidance_dial"
-    room = (130, 74)
+    room = (130, 80)
     _esm = module_source(stem)
     scales = traitlets.List().tag(sync=True)
     wishes = traitlets.List().tag(sync=True)
-    models = traitlets.List().tag(sync=True)                 # each {name, label, rows, films}: a film a wish, scale after scale
+    measured = traitlets.List().tag(sync=True)               # models, each {name, label, rows, best, films}: a film a wish, scale after scale
     real = traitlets.Dict().tag(sync=True)                   # the same numbers, of real pets
     n = traitlets.Dict().tag(sync=True)
     about = traitlets.Unicode().tag(sync=True)
+    own = traitlets.Dict().tag(sync=True)                    # of the reader's own wish: how it begins, and the words for what was read
 
 
-def guidance_dial(record: dict, pictures: Mapping[str, Tensor], labels: Mapping[str, str]):
-    """Turn the guidance scale: pictures of one wish, share of prompts obeyed, variety, burnt colours; and an exact world of one number.
+def guidance_dial(record: dict, pictures: Mapping[str, Tensor], labels: Mapping[str, str], *, prompt: str = WISH, seed: int = 19):
+    """Turn the guidance scale: your own wish, drawn in the page; recorded pictures, share of prompts obeyed, variety, burnt colours; and an
+    exact world of one number.
 
         x0 = x0(nothing) + w (x0(wish) - x0(nothing))
 
     record: "guidance_dial", as benchmarks/guidance_dial.py writes it. pictures: a model's name -> its pictures in that record,
     (N, 3, H, H), wish after wish, scale after scale. labels: a model's name -> how readers call it; the first is shown first.
+    prompt, seed: with what the reader's own wish begins. It is drawn at each of the record's scales, when asked for, by the network that
+    the dream machine runs, in 10 steps: as `diffusion_lib sample` draws it.
     The exact world (two bells, walked by Heun in 60 steps of the cosine schedule) is computed by the module itself. Returns a
     widget, or HTML for the published book. Raises ValueError where the pictures do not fit the record.
     """
@@ -42,11 +49,18 @@ def guidance_dial(record: dict, pictures: Mapping[str, Tensor], labels: Mapping[
         if len(pictures[name]) != shape[0] * shape[1]:
             raise ValueError(f"there are {len(pictures[name])} pictures of {name}, but the record speaks of {shape[0]} wishes and {shape[1]} pictures of each")
     films = {name: pictures[name].unflatten(0, shape) for name in labels}               # name -> (wishes, scales * statics, 3, H, H)
-    models = [{"name": name, "label": label, "rows": [_numbers(row, record["n"]["pictures"]) for row in record["models"][name]["rows"]],
-               "films": [film(of_wish, 1.0) for of_wish in films[name]]} for name, label in labels.items()]
-    traits = {"scales": list(record["scales"]), "wishes": list(record["wishes"]), "models": models, "n": record["n"],
-              "real": {name: record["real"][name] for name in TOLD}, "about": f"{record['sampler']}, {record['hardware']}"}
-    return present(GuidanceDial, traits, _still(record, films[next(iter(labels))][0]))
+    rows = {name: [_numbers(row, record["n"]["pictures"]) for row in record["models"][name]["rows"]] for name in labels}
+    measured = [{"name": name, "label": label, "rows": rows[name], "best": _best(record["scales"], rows[name]),
+                 "films": [film(of_wish, 1.0) for of_wish in films[name]]} for name, label in labels.items()]
+    traits = {"scales": list(record["scales"]), "wishes": list(record["wishes"]), "measured": measured, "n": record["n"],
+              "real": {name: record["real"][name] for name in TOLD}, "about": f"{record['sampler']}, {record['hardware']}",
+              "own": {"prompt": prompt, "seed": seed, "steps": OWN_STEPS, "notices": notices()}}
+    return present(GuidanceDial, traits, _still(record, films[next(iter(labels))][0]), models=(NETWORK,))
+
+
+def _best(scales: Sequence[float], rows: Sequence[dict]) -> int:
+    """The place of the scale, from 1 upwards, at which most of what was asked for is found."""
+    return max((k for k, scale in enumerate(scales) if scale >= 1), key=lambda k: rows[k]["found"])
 
 
 def _numbers(row: dict, pictures: int) -> dict:

@@ -1,4 +1,5 @@
-"""The figure `guidance_dial`: pictures and numbers at each scale are the record's, and the exact world is the library's."""
+"""The figure `guidance_dial`: a reader's own wish is drawn as Python draws it, recorded pictures and numbers are the record's, and the
+exact world is the library's."""
 
 import math
 import re
@@ -7,11 +8,14 @@ import pytest
 import torch
 
 import diffusion_lib as dl
+import test_every_figure as every
 from conftest import figure_data
-from reading import canvas_pixels, levels_apart, on_screen
+from diffusion_lib.data.pets import GRAMMARS
+from reading import canvas_pixels, levels_apart, on_screen, static
 
 STEM = "guidance_dial"
 LABELS = {"shipped": "shipped model", "pupil": "a pupil"}
+PATIENCE = 240_000                                           # milliseconds, on a machine that is busy with other things
 DOUBLE = torch.float64
 
 
@@ -43,6 +47,19 @@ def choose(figure, name: str) -> None:
 
 def text(figure, name: str) -> str:
     return figure.locator(f'[data-number="{name}"]').first.text_content().replace("\u00a0", " ").replace("−", "-")
+
+
+def cells(table) -> list[list[str]]:
+    """The rows of a table's body."""
+    rows = table.evaluate("table => [...table.tBodies[0].rows].map(row => [...row.cells].map(cell => cell.textContent))")
+    return [[cell.replace("\u00a0", " ").replace("−", "-") for cell in row] for row in rows]
+
+
+def world(figure) -> dict[str, float]:
+    """What stands beside the chart of the exact world."""
+    (_, *sharp), (_, *guided), (_, common, _) = cells(figure.locator(".live-numbers table"))
+    names = "sharp-mean", "sharp-spread", "guided-mean", "guided-spread", "common"
+    return dict(zip(names, map(float, (*sharp, *guided, common.rstrip(" %")))))
 
 
 def row_of(record, name: str, scale: float) -> dict:
@@ -136,11 +153,12 @@ def test_the_world_of_one_number_is_the_librarys(figure, record, scale):
     mean = float((share * LINE).sum())
     wanted = {"guided-mean": float(ends.mean()), "guided-spread": float(ends.std()), "sharp-mean": mean,
               "sharp-spread": float((share * (LINE - mean) ** 2).sum().sqrt())}
+    found = world(figure)
     for name, value in wanted.items():
-        assert abs(float(text(figure, name)) - value) < 0.012, name
+        assert abs(found[name] - value) < 0.012, name
     edges = torch.linspace(-6, 6, 121, dtype=DOUBLE)
     boxes = [torch.histogram(values, edges, weight=weight).hist for values, weight in ((ends, torch.full_like(ends, 1 / len(ends))), (LINE, share))]
-    assert abs(float(text(figure, "common").rstrip(" %")) - 100 * float(torch.minimum(*boxes).sum())) < 5
+    assert abs(found["common"] - 100 * float(torch.minimum(*boxes).sum())) < 5
 
 
 def test_drawn_curves_are_densities(figure, record):
@@ -156,6 +174,157 @@ def test_drawn_curves_are_densities(figure, record):
                 assert abs(float(place[height.argmax()]) - float(walked(scale).median())) < 0.15
 
 
+# ---- Your own wish -------------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def network():
+    return dl.zoo.load("pets32-text")
+
+
+@pytest.fixture(scope="module")
+def own():
+    return figure_data(STEM)["own"]
+
+
+def prompt_of(figure):
+    return figure.locator(".live-ask input")
+
+
+def ask(figure, prompt: str, wait: bool = True) -> None:
+    prompt_of(figure).fill(prompt)
+    prompt_of(figure).press("Enter")
+    if wait:
+        rest(figure)
+
+
+def rest(figure) -> None:
+    """Until a picture stands at every mark, and at the dial's a large one."""
+    figure.page.wait_for_function("figure => figure.querySelectorAll('.live-dialled canvas[aria-label*=\", burnt\"]').length === 9", arg=figure.element_handle(), timeout=PATIENCE)
+
+
+def wishes_drawn(figure) -> list[torch.Tensor]:
+    """The large picture, and those at the marks."""
+    return [canvas_pixels(tile) for tile in figure.locator(".live-dialled canvas").all()]
+
+
+def right(network, own, prompt: str, scale: float, seed: int | None = None) -> torch.Tensor:
+    x = static(own["seed"] if seed is None else seed, 32)[None]
+    *_, end = dl.trajectory(dl.ClassifierFreeGuidance(network, scale), x, dl.uniform_times(own["steps"]), dl.DPMSolverPP2M(), [prompt])
+    return end.x[0]
+
+
+def burnt(x: torch.Tensor) -> float:
+    return float((x.abs() > 1 + 2 / 255).float().mean())
+
+
+COUNTED = """(() => { const post = Worker.prototype.postMessage; window.asked = 0;
+    Worker.prototype.postMessage = function (message) { window.asked += 'query' in message; return post.call(this, message); }; })()"""
+
+
+def test_a_readers_wish_is_drawn_as_python_draws_it(figure, record, own, network):
+    prompt = "a happy orange cat with glasses"
+    fetched = []
+    figure.page.on("request", lambda request: fetched.append(request.url) if "/models/" in request.url else None)
+    prompt_of(figure).fill(prompt)
+    figure.page.wait_for_timeout(600)
+    assert not fetched and figure.locator(".live-dialled").is_hidden(), "nothing is fetched before anybody asks for a picture"
+    ask(figure, prompt)
+    assert len(fetched) == 2 and figure.locator(".live-statics").is_hidden()
+    every.press(figure, "numbers")
+    told, (large, *marks) = dict(cells(figure.locator(".live-table table").first)), wishes_drawn(figure)
+    for scale in (0, 1, 3, 10):
+        picture, k = right(network, own, prompt, scale), record["scales"].index(scale)
+        assert levels_apart(marks[k], on_screen(picture)) <= 1, scale
+        assert abs(float(told[str(scale)].rstrip(" %")) - 100 * burnt(picture)) < 0.1
+    assert levels_apart(large, marks[record["scales"].index(1)]) == 0
+    turn_to(figure, record, 3)
+    assert levels_apart(wishes_drawn(figure)[0], marks[record["scales"].index(3)]) == 0
+    assert f"w = 3, burnt {told['3']}" == figure.locator(".live-dialled figcaption").first.text_content().replace("\u00a0", " ")
+    by = figure.locator(".live-dialled + div").text_content()
+    assert f"pets32-text, seed {own['seed']}, {own['steps']} steps" in by and prompt in by and "recorded" in by
+
+
+def test_only_the_last_of_many_words_and_turns_is_drawn(figure, record, own, network):
+    page = figure.page
+    ask(figure, "a cat")
+    page.evaluate(COUNTED)
+    prompt_of(figure).evaluate("""input => { for (const text of ['a', 'a f', 'a fr', 'a fro', 'a frog', 'a frog w', 'a frog']) {
+        input.value = text; input.dispatchEvent(new Event('input', { bubbles: true })); } }""")
+    for scale in (2, 10, 5):
+        turn_to(figure, record, scale)
+    rest(figure)
+    assert page.evaluate("window.asked") == own["steps"] * (2 * len(record["scales"]) - 1)          # at w = 1 one question is enough
+    large, *marks = wishes_drawn(figure)
+    for shown in (large, marks[record["scales"].index(5)]):
+        assert levels_apart(shown, on_screen(right(network, own, "a frog", 5))) <= 1
+
+
+@pytest.mark.parametrize("code", ["en", "te"])
+def test_what_was_done_to_the_words_is_said(figure, network, code):
+    figure.locator(".live-foot select").select_option(code)
+    for prompt in ("a sleppy cat with a zebra", "పిల్లీ tiger", "🙂🙂"):
+        ask(figure, prompt, wait=False)
+        read = network.network.conditioner.vocabulary.read(prompt, GRAMMARS[code].notices)
+        figure.locator(".live-status", has_text=GRAMMARS[code].notices.heard.format(words=" ".join(read.words)) if read.words else GRAMMARS[code].notices.heard_nothing).wait_for(timeout=PATIENCE)
+        assert figure.locator(".live-status > *").all_text_contents() == [re.sub(r"'([^']*)'", r"“\1”", notice) for notice in read.notices]
+
+
+def test_a_link_brings_wish_static_and_scale_back(figure, open_page, address, record):
+    page = figure.page
+    ask(figure, "a pig & a crown: 50%", wait=False)
+    figure.get_by_role("button", name="Another static").click()
+    turn_to(figure, record, 7)
+    rest(figure)
+    page.wait_for_timeout(300)
+    here, shown = figure.get_by_role("link", name="Link to this state").get_attribute("href"), wishes_drawn(figure)
+    there = open_page(page.url.removeprefix(address).split("#")[0] + here).locator(f'[data-figure="{STEM}"]').first
+    there.page.wait_for_function("figure => figure.dataset.state === 'live'", arg=there.element_handle())
+    rest(there)
+    assert prompt_of(there).input_value() == "a pig & a crown: 50%" and text(there, "w") == "7"
+    assert all(levels_apart(a, b) == 0 for a, b in zip(shown, wishes_drawn(there), strict=True))
+    every.press(there, "reset")
+    assert there.locator(".live-dialled").is_hidden() and there.locator(".live-statics").is_visible()
+
+
+@pytest.mark.parametrize("fault", ["404", "damaged", "broken off"])
+def test_without_its_network_it_says_so_and_shows_what_was_recorded(figure, record, drawn, fault):
+    page = figure.page
+
+    def answer(route):
+        if fault != "damaged":
+            return route.fulfill(status=404, body="") if fault == "404" else route.abort()
+        content = bytearray(route.fetch().body())
+        content[-1000] ^= 1
+        return route.fulfill(body=bytes(content))
+
+    page.route("**/models/pets32-text*", answer)
+    ask(figure, "a cat", wait=False)
+    figure.locator(".live-status strong").wait_for(timeout=PATIENCE)
+    assert {"404": "404", "damaged": "checksum", "broken off": "connection"}[fault] in figure.locator(".live-status").text_content()
+    assert figure.get_by_role("radio", name="shipped model").is_checked() and "Recorded" in figure.locator("[data-wish]").text_content()
+    for tile, picture in zip(figure.locator(".live-statics canvas").all(), drawn["shipped"][0, record["scales"].index(1)]):
+        assert levels_apart(canvas_pixels(tile), on_screen(picture)) <= 1
+    page.unroute("**/models/pets32-text*")
+    page.faults.clear()
+    choose(figure, "your own wish")
+    figure.locator(".live-status", has_text="a cat").wait_for(timeout=PATIENCE)
+
+
+def test_it_stops_where_it_is_left(figure):
+    page = figure.page
+    page.evaluate(COUNTED)
+    ask(figure, "a dog", wait=False)
+    page.wait_for_function("window.asked > 5", timeout=PATIENCE)
+    choose(figure, "a pupil")
+    asked = page.evaluate("window.asked")
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.asked") == asked
+    choose(figure, "your own wish")
+    page.wait_for_function("asked => window.asked > asked", arg=asked, timeout=PATIENCE)
+    figure.evaluate("figure => figure.remove()")
+    page.wait_for_function("outOfStaticOpened.size === 0", timeout=PATIENCE)
+
+
 # ---- Its use -------------------------------------------------------------------------------------------------------------
 
 def test_keyboard_and_names(figure, record):
@@ -164,7 +333,7 @@ def test_keyboard_and_names(figure, record):
     for key, scale in (("Home", 0), ("ArrowLeft", 0), ("ArrowRight", 0.5), ("End", 10), ("ArrowRight", 10), ("ArrowLeft", 7)):
         slider.press(key)
         assert text(figure, "w") == str(scale)
-    assert slider.get_attribute("aria-valuetext").startswith("w = 7: found")
+    assert slider.get_attribute("aria-valuetext").startswith("w = 7: obedience")
     figure.get_by_role("button", name=re.compile("^1 ▸")).click()
     assert text(figure, "w") == "10"
     labels = figure.locator(".live-statics canvas").evaluate_all("all => all.map(c => c.getAttribute('aria-label'))")
@@ -172,7 +341,7 @@ def test_keyboard_and_names(figure, record):
 
 
 def test_it_begins_at_one(figure):
-    assert text(figure, "w") == "1" and text(figure, "guided-mean") == "1.00" and math.isclose(float(text(figure, "guided-spread")), 0.5, abs_tol=0.005)
+    assert text(figure, "w") == "1" and world(figure)["guided-mean"] == 1 and math.isclose(world(figure)["guided-spread"], 0.5, abs_tol=0.005)
 
 
 @pytest.mark.parametrize("width", [390, 1280])

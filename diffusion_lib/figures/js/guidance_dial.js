@@ -1,5 +1,6 @@
-// The dial of guidance. Above: pictures of one wish from six statics, drawn by two models at eleven scales, and what was
-// measured of them (all recorded). Below: the same scale in a world of one number, where everything is computed here.
+// The dial of guidance. Above: pictures of one wish at eight scales: the reader's own wish from one static, drawn here by a network
+// that reads, or recorded ones, by two models from six statics. Then what was measured of those two models (recorded). Below: the
+// same scale in a world of one number, where everything is computed here.
 
 // ---- Maths: a world of one number ------------------------------------------------------------------------------------
 
@@ -77,19 +78,16 @@ const MEASURES = { found: { most: 1, ticks: [0, 0.5, 1], digits: 1 }, variety: {
 const told = (row, name) => percent(row[name], MEASURES[name].digits);
 const rangeOf = (row, name, say) => { const [low, high] = row.bands[name].map((v) => percent(v, MEASURES[name].digits)); return say('range', { low, high }); };
 
-// The scale from 1 upwards at which a model obeys most.
-const bestOf = ({ rows }, scales) => rows.reduce((best, row, i) => (scales[i] >= 1 && (best < 0 || row.found > rows[best].found) ? i : best), -1);
+// The share of a picture's numbers that no screen can show, as benchmarks/guidance_dial.py measures it.
+const burntOf = (x) => x.filter((v) => Math.abs(v) > 1 + 2 / 255).length / x.length;
 
 // ---- Parts -----------------------------------------------------------------------------------------------------------
 
-function betPart({ models, scales }, state, say) {
+function betPart({ measured, scales }, state, say) {
   const found = (model, i) => told(model.rows[i], 'found'), last = scales.length - 1;
-  const ofOne = (model) => {
-    const best = bestOf(model, scales);
-    return say('toldOne', { label: model.label, one: found(model, scales.indexOf(1)), top: found(model, best), best: scales[best], end: found(model, last), last: scales[last] });
-  };
-  return question({ state, say, ask: say('question', { first: models[0].label, second: models[1].label }), options: ['first', 'second', 'both', 'neither'].map((key) => say(key)),
-    tell: () => say('told', { models: models.map(ofOne).join(' ') }) });
+  const ofOne = (model) => say('toldOne', { label: model.label, one: found(model, scales.indexOf(1)), top: found(model, model.best), best: scales[model.best], end: found(model, last), last: scales[last] });
+  return question({ state, say, ask: say('question', { first: measured[0].label, second: measured[1].label }), options: ['first', 'second', 'both', 'neither'].map((key) => say(key)),
+    tell: () => say('told', { models: measured.map(ofOne).join(' ') }) });
 }
 
 const TALL = 92, WIDE = 280;                                 // of a chart
@@ -115,6 +113,77 @@ function measurePart(name, { scales, real, n }, say) {
   return { node: drawn.node, begin, draw };
 }
 
+// The reader's own wish from one static: a picture at each mark of the dial, drawn one after the other, the nearest to the dial first.
+// state.drawn: of each mark how far its walk has come. ask(): shows this part. arrived(): the dial's picture is there. fail(): none comes.
+function ownPart({ model, data, state, say, language, changed, ask, arrived, fail }) {
+  const { scales, own } = data, large = tile(' '), tiles = scales.map((w) => tile(`w = ${w}`)), by = element('span');
+  const status = markup`<p class="live-note live-status" role="status"></p>`, size = (model.get('models')[NETWORK].bytes / 1e6).toFixed(1);
+  const another = button(say('another'), () => { state.seed = Math.floor(1e4 * Math.random()); anew(); });
+  const node = markup`<div class="live-world"><div class="live-dialled">${[large, ...tiles].map((one) => one.node)}</div>
+    <div class="live-choices"><p class="live-note">${by}</p> ${another}</div></div>`;
+  const form = askPart(state, say, () => { ask(); anew(); }, anew);
+  let running, waiting;
+  clearTimeout(data.leaving);
+
+  const done = (i) => state.drawn[i] && !state.drawn[i].x0, burnt = (i) => (done(i) ? percent(burntOf(state.drawn[i].x), 1) : '');
+  const title = (i) => `w = ${scales[i]}${done(i) ? `, ${say('burntName')} ${burnt(i)}` : ''}`;
+  const asked = () => state.prompt.slice(0, 80), told = () => say('by', { network: NETWORK, prompt: asked(), seed: state.seed, steps: own.steps });
+  const tell = (...things) => status.replaceChildren(...things);
+
+  function draw() {
+    const begin = { x: staticOf(state.seed, 3 * 32 * 32) }, { x, x0 } = state.drawn[state.mark] ?? begin, describe = (i) => `${asked()}: ${title(i)}`;
+    tiles.forEach((one, i) => { one.draw((state.drawn[i] ?? begin).x, describe(i)); set(one.node, { 'aria-current': i === state.mark }); });
+    large.draw(x0 ?? x, describe(state.mark));
+    large.node.lastChild.textContent = title(state.mark) + (x0 ? `: ${say('guess')}` : '');
+    by.textContent = told();
+    changed();
+  }
+  function halt() {
+    clearTimeout(waiting);
+    running?.abort();
+    running = null;
+    if (!data.network) tell(say('idle', { size }));
+  }
+  // A network that is here waits until the reader stands still; one that is on its way is not called back.
+  function soon() {
+    draw();
+    if (data.network) { halt(); waiting = setTimeout(work, 300); } else if (!running) work();
+  }
+  function anew() {
+    state.drawn = [];
+    if (state.model === 'own') soon();
+    changed();
+  }
+  const next = () => [...scales.keys()].filter((i) => !done(i)).sort((a, b) => Math.abs(a - state.mark) - Math.abs(b - state.mark))[0];
+
+  async function work() {
+    const { signal } = running = new AbortController();
+    try {
+      const network = data.network ??= await openModel(model, NETWORK, { progress: (...bytes) => tell(...comingPart(say, bytes)), signal });
+      const { said, heard, notices } = heardOf(state.prompt, network.file.wish, own.notices[language]);
+      tell(heard, ...notices.map((notice) => element('span', notice)));
+      for (let i = next(); i >= 0; i = next()) {
+        for await (const here of walk(network.ask, network.file, { said, seed: state.seed, steps: own.steps, guidance: scales[i], signal })) {
+          if (!node.isConnected) return close();
+          state.drawn[i] = here;
+          if (!calm() || done(i)) draw();
+        }
+        arrived();
+      }
+      running = null;
+    } catch (error) {
+      if (error.name === 'AbortError' || error.message === 'closed') return;
+      close();
+      fail();
+      tell(element('strong', troubleIn(error, language)));
+    }
+  }
+  function close() { halt(); data.network?.close(); data.network = null; }
+  halt();
+  const numbers = () => ({ title: told(), head: ['w', say('burntName')], rows: scales.map((w, i) => [w, burnt(i)]) });
+  return { form, status, node, title, halt, numbers, turn: () => ((running ? done(state.mark) : next() === undefined) ? draw() : soon()), stop: () => { halt(); data.leaving = setTimeout(close, 100); } };
+}
+
 // The exact world: the bell of rabbits, the sharpened density, and what guided walks draw.
 function worldPart(say) {
   const most = 1.8, x = (v) => ((v - LEFT) / (RIGHT - LEFT)) * WIDE, y = (p) => (1 - Math.min(1, p / most)) * TALL, place = ([v, p]) => [x(v), y(p)];
@@ -122,46 +191,50 @@ function worldPart(say) {
     axis: say('ears'), caption: say.rich('worldCaption') });
   set(drawn.path('live-faint'), { d: lineOf(sharpened(0).points.map(place)) });
   const said = drawn.path('live-line-signal live-dashed'), walked = drawn.path('live-line-noise');
-  const numbers = markup`<div class="live-numbers"><table><thead><tr><th scope="col"></th><th scope="col"></th><th scope="col"></th></tr></thead><tbody>
-    <tr><th scope="row"></th><td><output data-number="sharp-mean"></output></td><td><output data-number="sharp-spread"></output></td></tr>
-    <tr><th scope="row"></th><td><output data-number="guided-mean"></output></td><td><output data-number="guided-spread"></output></td></tr></tbody></table>
-    <p class="live-note">${say.rich('common')}</p></div>`;
-  numbers.querySelectorAll('th').forEach((th, k) => { th.textContent = say(['ears', 'mean', 'spread', 'sharp', 'guided'][k]); });
-  let rows;
+  const numbers = markup`<div class="live-numbers"></div>`;
+  let table;
   const draw = (w) => {
-    const sharp = sharpened(w), walk = drawnWith(w), common = percent(commonOf(walk.points, sharp.points));
+    const sharp = sharpened(w), walk = drawnWith(w), momentsOf = (name, { mean, spread }) => [say(name), fixed(mean), fixed(spread)];
     set(said, { d: lineOf(sharp.points.map(place)) });
     set(walked, { d: lineOf(walk.points.map(place)) });
-    rows = [[say('sharp'), fixed(sharp.mean), fixed(sharp.spread)], [say('guided'), fixed(walk.mean), fixed(walk.spread)], [say('commonName'), common, '']];
-    fill(numbers, { 'sharp-mean': rows[0][1], 'sharp-spread': rows[0][2], 'guided-mean': rows[1][1], 'guided-spread': rows[1][2], common });
+    table = { title: say('worldTitle', { w }), head: [say('ears'), say('mean'), say('spread')],
+      rows: [momentsOf('sharp', sharp), momentsOf('guided', walk), [say('common'), percent(commonOf(walk.points, sharp.points)), '']] };
+    numbers.replaceChildren(tableOf(table));
   };
   return { node: markup`<section class="live-world"><p class="live-heading">${say.rich('world', { badge: badge('formula', say) })}</p>
-    <div class="live-facts">${drawn.node}${numbers}</div></section>`, draw, numbers: (w) => ({ title: say('worldTitle', { w }), head: [say('ears'), say('mean'), say('spread')], rows }) };
+    <div class="live-facts">${drawn.node}${numbers}</div></section>`, draw, numbers: () => table };
 }
 
 // ---- The figure ------------------------------------------------------------------------------------------------------
 
+const NETWORK = 'pets32-text';
+
 async function load(model) {
-  const data = Object.fromEntries(['scales', 'wishes', 'real', 'n', 'about'].map((name) => [name, model.get(name)]));
-  const models = await Promise.all(model.get('models').map(async (one) => ({ ...one, films: await Promise.all(one.films.map((film) => decodeFilm(film, 1))) })));
-  return { ...data, models };
+  const data = Object.fromEntries(['scales', 'wishes', 'real', 'n', 'about', 'own'].map((name) => [name, model.get(name)]));
+  const measured = await Promise.all(model.get('measured').map(async (one) => ({ ...one, films: await Promise.all(one.films.map((film) => decodeFilm(film, 1))) })));
+  return { ...data, measured };
 }
 
-const fields = ({ scales, wishes, models }) => ({ model: among(models.map(({ name }) => name)), wish: whole(0, 0, wishes.length - 1),
-  mark: whole(scales.indexOf(1), 0, scales.length - 1), answer: kept(() => -1) });
+const fields = ({ scales, wishes, measured, own }) => ({ model: among([...measured.map(({ name }) => name), 'own']), wish: whole(0, 0, wishes.length - 1),
+  mark: whole(scales.indexOf(1), 0, scales.length - 1), prompt: { ...written(own.prompt, 400), write: (text) => text.slice(0, 400) }, seed: whole(own.seed, 0, 2 ** 32 - 1),
+  answer: kept(() => -1), drawn: kept(() => []) });
 
-function build({ data, state, say, changed }) {
-  const { scales, wishes, models } = data, count = models[0].films[0].length / scales.length, chosen = () => models.find(({ name }) => name === state.model);
+function build({ model, data, state, say, language, changed }) {
+  const { scales, wishes, measured } = data, count = measured[0].films[0].length / scales.length, chosen = () => measured.find(({ name }) => name === state.model) ?? measured[0];
   const tiles = Array.from({ length: count }, () => tile()), world = worldPart(say);
   const charts = ['found', 'variety', 'burnt'].map((name) => measurePart(name, data, say));
-  const choose = choice(say('which'), models.map(({ name, label }) => [name, label]), (next) => { state.model = next; begin(); }, state.model);
+  const choose = choice(say('which'), [...measured.map(({ name, label }) => [name, label]), ['own', say('own')]], (next) => { state.model = next; own.halt(); begin(); }, state.model);
+  const take = (k) => () => choose.querySelectorAll('input')[k].click();
+  const own = ownPart({ model, data, state, say, language, changed, ask: take(measured.length), arrived: () => time.go(state.mark), fail: take(0) });
   const ask = choice(say('wish'), wishes.map((text, i) => [i, i === 0 ? say('long') : `“${text}”`]), (next) => { state.wish = next; show(state.mark); }, state.wish);
   const note = markup`<span class="live-note">${say.rich('note')}</span>`, wish = markup`<p class="live-note" data-wish></p>`, range = markup`<span data-obeyed></span>`;
-  const describe = (i) => say('at', { w: scales[i], ...Object.fromEntries(Object.keys(MEASURES).map((name) => [name, told(chosen().rows[i], name)])) });
+  const strip = markup`<div class="live-statics">${tiles.map((t) => t.node)}</div>`;
+  const names = Object.keys(MEASURES), row = (i) => names.map((name) => told(chosen().rows[i], name)), heads = names.map((name) => say(`${name}Name`));
+  const describe = (i) => (state.model === 'own' ? own.title(i) : `w = ${scales[i]}: ${row(i).map((value, k) => `${heads[k]} ${value}`).join(', ')}`);
   const time = timeline({ last: scales.length - 1, say, describe, show, seconds: 9 });
-  const node = markup`<div class="live-body">${betPart(data, state, say)}
+  const node = markup`<div class="live-body">${betPart(data, state, say)} ${own.form} ${own.status}
     <div class="live-choices">${choose} ${ask} ${badge('model', say)}</div>
-    ${wish} <div class="live-statics">${tiles.map((t) => t.node)}</div>
+    ${wish} ${strip} ${own.node}
     <div class="live-clock"><p class="live-readout">${say.rich('readout', { note })}</p>${time.node}</div>
     <div class="live-facts live-measures">${charts.map((one) => one.node)}
       <p class="live-note">${say.rich('obeyed', { range })}</p></div>
@@ -176,18 +249,21 @@ function build({ data, state, say, changed }) {
     fill(node, { w, obeyed: told(rows[i], 'obeyed'), paper: w - 1, pipeline: pipelineOf(w, say) });
     range.textContent = rangeOf(rows[i], 'obeyed', say);
     wish.textContent = say('statics', { wish: wishes[state.wish] });
+    if (state.model === 'own') own.turn();
     changed();
   }
   function begin() {
-    for (const one of charts) one.begin(chosen(), models.find((other) => other !== chosen()));
+    for (const part of [ask, wish, strip]) part.hidden = state.model === 'own';
+    own.node.hidden = state.model !== 'own';
+    for (const one of charts) one.begin(chosen(), measured.find((other) => other !== chosen()));
     time.go(state.mark);
   }
-  const numbers = () => [{ title: say('title', { label: chosen().label, n: data.n.pictures }), head: ['w', ...Object.keys(MEASURES).map((name) => say(`${name}Name`))],
-    rows: chosen().rows.map((row, i) => [scales[i], ...Object.keys(MEASURES).map((name) => told(row, name))]) }, world.numbers(scales[state.mark]),
+  const numbers = () => [...(state.model === 'own' ? [own.numbers()] : []),
+    { title: say('title', { label: chosen().label, n: data.n.pictures }), head: ['w', ...heads], rows: scales.map((w, i) => [w, ...row(i)]) }, world.numbers(),
     { title: `w = ${scales[state.mark]}`, head: [say('quantity'), say('value')], rows: [['Ho, Salimans', `w = ${scales[state.mark] - 1}`], ['diffusers', pipelineOf(scales[state.mark], say)]] }];
 
   begin();
-  return { node, numbers, stop: time.stop };
+  return { node, numbers, stop: () => { time.stop(); own.stop(); } };
 }
 
 export default live({ load, fields, build });
