@@ -98,7 +98,7 @@ class WordHighlighter(LiveFigure):
     """The widget behind `word_highlighter`."""
 
     stem = "word_highlighter"
-    room = (73.25, 61.5)
+    room = (73.75, 62)
     _esm = module_source(stem)
     prompts = traitlets.List().tag(sync=True)                # each `recorded`, and language, words, views, ends, read
     about = traitlets.Dict().tag(sync=True)                  # the pen's colour, and words for what was read and seen

@@ -102,7 +102,7 @@ function viewPart(prompt, state, choose, say) {
 // What a classifier reads in the two ends.
 function readingPart(say, values) {
   const node = markup`<div class="live-reads"><p></p><ul></ul></div>`, [intro, list] = node.children;
-  return { node, draw: (before, after, word, change) => {
+  return { node, wait: (text) => { intro.textContent = text; list.replaceChildren(); }, draw: (before, after, word, change) => {
     const differs = readOtherwise(before, after);
     intro.textContent = say('changed', { word, change: change.toFixed(2), verdict: say(differs.length ? 'otherwise' : 'same') });
     list.replaceChildren(...differs.map(([name, [was, p], [is, q]]) => element('li', `${say(name)}: ${values[name][was]} (${percent(p)}) → ${values[name][is]} (${percent(q)})`)));
@@ -159,7 +159,9 @@ function build({ model, data, state, say, language, changed }) {
     const able = Boolean(token && prompt.ends.length), silent = able && state.muted, there = silent && prompt.ends[token];
     set(mute, { 'aria-pressed': silent });
     mute.disabled = !able;
-    ends.hidden = reading.node.hidden = !there;
+    ends.hidden = !there;
+    reading.node.hidden = !silent;
+    if (silent && !there) reading.wait(say('leaving', { word }));
     if (silent && !there && sought !== token) leaveOut(token);
     if (there) {
       whole.draw(prompt.ends[0], say('wholeAlt', { caption }));
