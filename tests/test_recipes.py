@@ -107,6 +107,7 @@ def test_a_classifier_has_recipes_too():
     (changed("[training]", 'weight = { name = "min-snr", gamma = 0 }\n[training]'), ("[diffusion]", "gamma", "0")),
     (changed("wearing a crown", "wearing a clown"), ("[strip]", "'clown'", "crown")),
     (changed("[strip]", "[stripes]"), ("stripes", "[strip]")),
+    (changed("[strip]", "[comprehension]\ncaptions = 200\n[strip]"), ("[comprehension]", "captioned pets", "text")),
     (changed("[data]", "[dta]"), ("dta", "[data]")),
     (RECIPE[:RECIPE.index("[training]")], ("[training]", "missing")),
     (RECIPE + "\n[classification]\n", ("[diffusion]", "[classification]")),

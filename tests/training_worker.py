@@ -32,7 +32,9 @@ class Blots(Dataset):
 def fresh_model(seed=0):
     torch.manual_seed(seed)
     config = UNetConfig(stem=8, widths=(16, 32), blocks=(1, 1), attention=(False, False), embedding=32)
-    return dl.NeuralDenoiser(UNet(config, AttributeConditioner((4, 5), 16)), dl.RectifiedFlowSchedule(), dl.FLOW, 0.5)
+    model = dl.NeuralDenoiser(UNet(config, AttributeConditioner((4, 5), 16)), dl.RectifiedFlowSchedule(), dl.FLOW, 0.5)
+    model.network.conditioner.table.requires_grad_(False)    # a part that is not to learn, as a reader that has learned before
+    return model
 
 
 def noiseless(model, x0, cond, *, generator):
