@@ -269,6 +269,12 @@ def test_what_was_done_to_the_words_is_said(figure, network, code):
         assert figure.locator(".live-status > *").all_text_contents() == [re.sub(r"'([^']*)'", r"“\1”", notice) for notice in read.notices]
 
 
+def test_who_asks_for_nothing_gets_the_same_at_every_scale(figure, own, network):
+    ask(figure, "")
+    expected = on_screen(right(network, own, "", 1))
+    assert all(levels_apart(shown, expected) <= 1 for shown in wishes_drawn(figure))
+
+
 def test_a_link_brings_wish_static_and_scale_back(figure, open_page, address, record):
     page = figure.page
     ask(figure, "a pig & a crown: 50%", wait=False)
@@ -342,6 +348,24 @@ def test_keyboard_and_names(figure, record):
 
 def test_it_begins_at_one(figure):
     assert text(figure, "w") == "1" and world(figure)["guided-mean"] == 1 and math.isclose(world(figure)["guided-spread"], 0.5, abs_tol=0.005)
+
+
+def test_a_wish_fits_every_screen(open_figure):
+    """In Telugu, from a phone in the dark to the widest page; axe finds nothing."""
+    page, figure = open_figure(STEM, viewport={"width": 320, "height": 640}, has_touch=True, color_scheme="dark")
+    figure.locator(".live-foot select").select_option("te")
+    every.press(figure, "numbers")
+    prompt_of(figure).fill("కిరీటం పెట్టుకున్న కుందేలు")
+    figure.locator(".live-go").tap()
+    page.wait_for_function("figure => figure.querySelector('.live-table td').textContent && figure.querySelector('[aria-valuetext*=\"%\"]')", arg=figure.element_handle(), timeout=PATIENCE)
+    every.assert_it_fits(page, figure, 320)
+    every.assert_fingers_fit(figure)
+    page.add_script_tag(content=every.AXE.read_text(encoding="utf-8"))
+    faults = figure.evaluate("figure => axe.run(figure).then(result => result.violations)")
+    assert not faults, [(fault["id"], [node["html"][:200] for node in fault["nodes"][:3]]) for fault in faults]
+    for width in (768, 2560):
+        page.set_viewport_size({"width": width, "height": 900})
+        every.assert_it_fits(page, figure, width)
 
 
 @pytest.mark.parametrize("width", [390, 1280])
