@@ -373,6 +373,11 @@ def test_stop_and_another_choice_leave_what_was_there(highlighter):
     figure.get_by_label("తెలుగు").check(force=True)
     rest(figure)
     assert figure.locator(".live-word bdi").all_text_contents()[1:] == figure_data(DATA)["prompts"][1]["words"]
+    figure.locator(".live-go").click()
+    figure.locator(".live-foot select").select_option("te")                             # in the middle of it: it begins again
+    figure.get_by_label("నాది", exact=True).and_(figure.locator(":checked")).wait_for(state="attached", timeout=PATIENCE)
+    rest(figure)
+    assert figure.locator(".live-word bdi").all_text_contents()[1:] == ["a", "blue", "mouse"]
 
 
 def test_fits_a_phone(open_figure):

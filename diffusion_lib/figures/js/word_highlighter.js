@@ -145,11 +145,11 @@ function build({ model, data, state, say, language, changed }) {
     <div class="live-asked">${mute}</div>${ends} ${reading.node}${speech.node}</div>`;
 
   function recordedPrompt(wanted) { return [wanted, language, prompts[0].language].map((code) => prompts.find((one) => one.language === code)).find(Boolean); }
-  const wordAt = (token) => (token ? prompt.words[token - 1] : say('beginning')), tokenNow = () => Math.min(state.token, prompt.words.length);
+  const wordAt = (token) => (token ? prompt.words[token - 1] : say('beginning'));
   const lastStep = () => prompt.stops.length - 1, stepAt = (v) => Math.min(lastStep() - v, prompt.guesses.length - 1);       // those that are there
   const describe = (v) => say('at', { step: stepAt(v) + 1, steps: lastStep() + 1, t: prompt.stops[stepAt(v)] });
   function draw() {
-    const token = tokenNow(), step = stepAt(clock.t), shown = prompt.views[state.view], word = wordAt(token), t = prompt.stops[step], { caption } = prompt;
+    const token = Math.min(state.token, prompt.words.length), step = stepAt(clock.t), shown = prompt.views[state.view], word = wordAt(token), t = prompt.stops[step], { caption } = prompt;
     words.draw(shown.means[step], token);
     fill(node, { t, step: step + 1, steps: lastStep() + 1 });
     share.textContent = say('shareNow', { word, share: percent(shown.means[step][token], 1), high: percent(shown.high[token], 1) });
@@ -202,19 +202,19 @@ function build({ model, data, state, say, language, changed }) {
     data.network = data.judge = null;
   }
 
+  // What was begun and not finished goes.
   function halt() {
     running?.abort();
     running = sought = null;
+    if (!state.own?.ends.length) state.own = null;
     state.place = resting ?? state.place;
     resting = null;
     go.textContent = say('draw');
     node.removeAttribute('aria-busy');
   }
 
-  // At rest: what was begun and not finished goes.
   function settle() {
     halt();
-    if (!state.own?.ends.length) state.own = null;
     if (!state.own && state.which === 'own') state.which = recordedPrompt(language).language;
     show();
   }
@@ -236,6 +236,7 @@ function build({ model, data, state, say, language, changed }) {
       const { caption, seed, language: which } = recordedPrompt(language);
       tell(markup`<strong>${troubleIn(error, language)}</strong>`, markup`<span>${say('instead', { prompt: caption, seed })}</span>`);
       Object.assign(state, { which, muted: false });
+      close();
       settle();
     }
     if (running === mine) done();
