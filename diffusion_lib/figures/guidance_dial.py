@@ -1,4 +1,4 @@
-"""The dial of guidance: what a scale from 0 to 10 does to a reader's own wish, to recorded pictures, and to a world in which everything is known."""
+"""The dial of guidance: what a scale from 0 to 10 does to a reader's own wish, to recorded pictures, and to a world of one number."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,7 +20,7 @@ class GuidanceDial(LiveFigure):
     """The widget behind `guidance_dial`."""
 
     stem = "guidance_dial"
-    room = (130, 80)
+    room = (133, 82)
     _esm = module_source(stem)
     scales = traitlets.List().tag(sync=True)
     wishes = traitlets.List().tag(sync=True)
@@ -32,8 +32,7 @@ class GuidanceDial(LiveFigure):
 
 
 def guidance_dial(record: dict, pictures: Mapping[str, Tensor], labels: Mapping[str, str], *, prompt: str = WISH, seed: int = 19):
-    """Turn the guidance scale: your own wish, drawn in the page; recorded pictures, share of prompts obeyed, variety, burnt colours; and an
-    exact world of one number.
+    """Turn the guidance scale: a wish of your own, drawn in the page; recorded pictures, and what was measured; an exact world of one number.
 
         x0 = x0(nothing) + w (x0(wish) - x0(nothing))
 
