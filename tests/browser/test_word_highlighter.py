@@ -374,6 +374,7 @@ def test_stop_and_another_choice_leave_what_was_there(highlighter):
     rest(figure)
     assert figure.locator(".live-word bdi").all_text_contents()[1:] == figure_data(DATA)["prompts"][1]["words"]
     figure.locator(".live-go").click()
+    figure.locator(".live-word bdi", has_text="mouse").wait_for(timeout=PATIENCE)       # the network is there, and has begun
     figure.locator(".live-foot select").select_option("te")                             # in the middle of it: it begins again
     figure.get_by_label("నాది", exact=True).and_(figure.locator(":checked")).wait_for(state="attached", timeout=PATIENCE)
     rest(figure)
