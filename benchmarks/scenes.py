@@ -15,7 +15,6 @@ right words bring that is lost where the sides are wrong,
 
 import argparse
 import time
-from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,7 +93,8 @@ def measure(name: str, seconds: float, seed: int) -> dict:
     if seconds:
         recipe = recipe_of(name, seed)                       # with fresh weights
         if recipe.captions:
-            deque(read_first(recipe), 0)
+            for _ in read_first(recipe):
+                pass
         config = replace(recipe.config, steps=None, minutes=seconds / 60, warmup=20, ema_decay=0.97, checkpoint_minutes=None)
         trained, steps = learn(recipe.model, recipe.dataset, config, recipe.loss, seconds, name)
         found = losses(trained, *PartyPets(64, "validation", scene=True, seed=1).batch(range(SCENES)))

@@ -204,9 +204,14 @@ def _classifier(sections: Mapping[str, Any]) -> tuple[Classifier, Loss]:
     return model, partial(classification_loss, noise=settings.noise, shift=settings.shift)
 
 
+def _conditioner(model: NeuralDenoiser | Classifier) -> Conditioner | None:
+    """What listens to wishes, where anything does."""
+    return model.network.conditioner if isinstance(model, NeuralDenoiser) else None
+
+
 def _captions(section: Mapping[str, Any], model: NeuralDenoiser | Classifier, dataset: Dataset) -> int:
     """How many captions the reader learns from beforehand; then it learns nothing from pictures."""
-    conditioner = model.network.conditioner if isinstance(model, NeuralDenoiser) else None
+    conditioner = _conditioner(model)
     if not isinstance(conditioner, TextConditioner) or not isinstance(dataset, CaptionedPets):
         raise RecipeError("[comprehension] is for a recipe with [data] name = \"captioned pets\" and [conditioner] name = \"text\"")
     captions = called("[comprehension]", Lessons, section).captions
@@ -216,7 +221,7 @@ def _captions(section: Mapping[str, Any], model: NeuralDenoiser | Classifier, da
 
 def _prompts(section: Mapping[str, Any], model: NeuralDenoiser | Classifier, scene: bool) -> tuple[str, ...]:
     """What the strip shows, each text checked. scene: whether they are about two pets."""
-    conditioner = model.network.conditioner if isinstance(model, NeuralDenoiser) else None
+    conditioner = _conditioner(model)
     if not isinstance(conditioner, (AttributeConditioner, TextConditioner)):
         raise RecipeError("[strip] prompts are about pets, but this recipe has no [conditioner] name = \"attributes\" or \"text\"")
     prompts = called("[strip]", Strip, section).prompts
