@@ -46,7 +46,7 @@ def module_source() -> str:
 
 def is_asked_for(source: str) -> bool:
     """Whether a figure's JavaScript opens a model, and so needs `module_source` before it."""
-    return re.search(r"\bopen(Model|Judge)\(", source) is not None
+    return re.search(r"\bopen(Model|Judge|Both)\(", source) is not None
 
 
 def pack(model: NeuralDenoiser, size: int = 32) -> bytes:

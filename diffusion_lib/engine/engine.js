@@ -279,6 +279,19 @@ function readWords(text, { words, length }) {
   };
 }
 
+// A network and a judge together, in `kept.network` and `kept.judge`, from when somebody first asks until `closeBoth`. progress: told
+// the bytes of both, [so far, all].
+async function openBoth(kept, model, name, { progress, signal }) {
+  const far = [[0, 0], [0, 0]], of = (who) => (...bytes) => { far[who] = bytes; progress([0, 1].map((i) => far[0][i] + far[1][i])); };
+  kept.judge ??= await openJudge(model, { progress: of(0), signal });
+  return kept.network ??= await openModel(model, name, { progress: of(1), signal });
+}
+function closeBoth(kept) {
+  kept.network?.close();
+  kept.judge?.close();
+  kept.network = kept.judge = null;
+}
+
 // How many letters two words share, longest run first, and the known words most like one: difflib.get_close_matches.
 function lettersShared(a, b) {
   let [most, i, j] = [0, 0, 0];

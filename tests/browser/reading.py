@@ -11,6 +11,7 @@ from torch import Tensor
 import diffusion_lib as dl
 
 T = 1000
+NETWORK = "**/models/pets32-text*"                           # where pages fetch it
 SCHEDULE = dl.LinearBetaSchedule(num_steps=T)
 
 
@@ -29,6 +30,26 @@ def film(address: str, value_range: float) -> Tensor:
 
 def guesses_of(walk: dict) -> Tensor:
     return film(walk["guesses"], walk["guess_range"])
+
+
+def spoil(page, fault: str) -> None:
+    """From now on the network does not come as it should: "404", "cut off", "damaged" or "broken off"."""
+    def answer(route):
+        if fault in ("404", "broken off"):
+            return route.fulfill(status=404, body="") if fault == "404" else route.abort()
+        content = bytearray(route.fetch().body())
+        if fault == "cut off":
+            del content[len(content) // 2:]
+        else:
+            content[-1000] ^= 1
+        return route.fulfill(body=bytes(content))
+
+    page.route(NETWORK, answer)
+
+
+def told_of(fault: str) -> str:
+    """What a figure's sentence has to name then."""
+    return {"404": "404", "cut off": "bytes, not", "damaged": "checksum", "broken off": "connection"}[fault]
 
 
 def static(seed: int, size: int, first: int = 0) -> Tensor:

@@ -14,7 +14,7 @@ from conftest import figure_data
 from diffusion_lib.data.pets import GRAMMARS, decode, understand
 from diffusion_lib.pictures import side_by_side, text_picture
 from diffusion_lib.realism import most_alike
-from reading import canvas_pixels, film, levels_apart, on_screen, set_time, static
+from reading import NETWORK, canvas_pixels, film, levels_apart, on_screen, set_time, spoil, static, told_of
 
 STEM, SIDE = "dream_machine", 32
 PATIENCE = 240_000                                           # milliseconds, on a machine that is busy with other things
@@ -344,29 +344,18 @@ def test_removed_in_mid_run_it_gives_its_memory_back(machine):
 @pytest.mark.parametrize("fault", ["404", "cut off", "damaged", "broken off"])
 def test_without_its_network_it_says_so_and_shows_what_was_recorded(machine, fault):
     page, figure = machine()
-
-    def answer(route):
-        if fault in ("404", "broken off"):
-            return route.fulfill(status=404, body="") if fault == "404" else route.abort()
-        content = bytearray(route.fetch().body())
-        if fault == "cut off":
-            del content[len(content) // 2:]
-        else:
-            content[-1000] ^= 1
-        return route.fulfill(body=bytes(content))
-
-    page.route("**/models/pets32-text*", answer)
+    spoil(page, fault)
     ask(figure, "a cat", steps=3)
     recorded = figure_data(STEM)["about"]["recorded"]
     sentence, instead = told(figure)
-    assert {"404": "404", "cut off": "bytes, not", "damaged": "checksum", "broken off": "connection"}[fault] in sentence
+    assert told_of(fault) in sentence
     assert recorded["prompt"] in instead
     states, guesses = film(recorded["states"], recorded["noise_range"]), film(recorded["guesses"], recorded["guess_range"])
     for k in (10, 4):
         set_time(figure, 10 - k)
         assert levels_apart(state_of(figure), on_screen(states[k])) <= 1
         assert levels_apart(guess_of(figure), on_screen(guesses[k])) <= 1
-    page.unroute("**/models/pets32-text*")
+    page.unroute(NETWORK)
     if fault in ("404", "broken off"):
         assert len(page.faults) <= 2
         page.faults.clear()

@@ -11,7 +11,7 @@ import diffusion_lib as dl
 import test_every_figure as every
 from conftest import figure_data
 from diffusion_lib.data.pets import GRAMMARS
-from reading import canvas_pixels, levels_apart, on_screen, static
+from reading import NETWORK, canvas_pixels, levels_apart, on_screen, spoil, static, told_of
 
 STEM = "guidance_dial"
 LABELS = {"shipped": "shipped model", "pupil": "a pupil"}
@@ -297,22 +297,14 @@ def test_a_link_brings_wish_static_and_scale_back(figure, open_page, address, re
 @pytest.mark.parametrize("fault", ["404", "damaged", "broken off"])
 def test_without_its_network_it_says_so_and_shows_what_was_recorded(figure, record, drawn, fault):
     page = figure.page
-
-    def answer(route):
-        if fault != "damaged":
-            return route.fulfill(status=404, body="") if fault == "404" else route.abort()
-        content = bytearray(route.fetch().body())
-        content[-1000] ^= 1
-        return route.fulfill(body=bytes(content))
-
-    page.route("**/models/pets32-text*", answer)
+    spoil(page, fault)
     ask(figure, "a cat", wait=False)
     figure.locator(".live-status strong").wait_for(timeout=PATIENCE)
-    assert {"404": "404", "damaged": "checksum", "broken off": "connection"}[fault] in figure.locator(".live-status").text_content()
+    assert told_of(fault) in figure.locator(".live-status").text_content()
     assert figure.get_by_role("radio", name="shipped model").is_checked() and "Recorded" in figure.locator("[data-wish]").text_content()
     for tile, picture in zip(figure.locator(".live-statics canvas").all(), drawn["shipped"][0, record["scales"].index(1)]):
         assert levels_apart(canvas_pixels(tile), on_screen(picture)) <= 1
-    page.unroute("**/models/pets32-text*")
+    page.unroute(NETWORK)
     page.faults.clear()
     choose(figure, "your own wish")
     figure.locator(".live-status", has_text="a cat").wait_for(timeout=PATIENCE)

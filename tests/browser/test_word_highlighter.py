@@ -13,7 +13,7 @@ from torch import Tensor
 import diffusion_lib as dl
 from conftest import figure_data
 from diffusion_lib.networks.attention import CrossAttention
-from reading import SCHEDULE, canvas, ddim_walk, guesses_of, levels_apart, number, on_screen, set_time, static
+from reading import NETWORK, SCHEDULE, canvas, ddim_walk, guesses_of, levels_apart, number, on_screen, set_time, spoil, static, told_of
 
 DATA = "word_highlighter"
 STEPS, PATIENCE = 20, 240_000                                # of a walk in the page; milliseconds, on a machine that is busy
@@ -298,21 +298,13 @@ def test_words_that_it_does_not_know(highlighter):
 def test_without_its_network_it_says_so_and_shows_what_was_recorded(open_figure, fault):
     page, figure = open_figure(DATA)
     prompt, before = figure_data(DATA)["prompts"][0], canvas(figure, "where it looks")
-
-    def answer(route):
-        if fault != "damaged":
-            return route.fulfill(status=404, body="") if fault == "404" else route.abort()
-        content = bytearray(route.fetch().body())
-        content[-1000] ^= 1
-        return route.fulfill(body=bytes(content))
-
-    page.route("**/models/pets32-text*", answer)
+    spoil(page, fault)
     ask(figure, "a cat")
     sentence, instead = told(figure)
-    assert {"404": "404", "damaged": "checksum", "broken off": "connection"}[fault] in sentence and prompt["caption"] in instead
+    assert told_of(fault) in sentence and prompt["caption"] in instead
     assert figure.locator(".live-word bdi").all_text_contents()[1:] == prompt["words"] and figure.get_by_label("English", exact=True).is_checked()
     assert levels_apart(canvas(figure, "where it looks"), before) == 0
-    page.unroute("**/models/pets32-text*")
+    page.unroute(NETWORK)
     page.faults.clear()
     ask(figure, "a cat")
     assert figure.locator(".live-word bdi").all_text_contents()[1:] == ["a", "cat"]
@@ -374,7 +366,6 @@ def test_stop_and_another_choice_leave_what_was_there(highlighter):
     rest(figure)
     assert figure.locator(".live-word bdi").all_text_contents()[1:] == figure_data(DATA)["prompts"][1]["words"]
     figure.locator(".live-go").click()
-    figure.locator(".live-word bdi", has_text="mouse").wait_for(timeout=PATIENCE)       # the network is there, and has begun
     figure.locator(".live-foot select").select_option("te")                             # in the middle of it: it begins again
     figure.get_by_label("నాది", exact=True).and_(figure.locator(":checked")).wait_for(state="attached", timeout=PATIENCE)
     rest(figure)

@@ -206,20 +206,8 @@ function build({ model, data, state, say, language, changed }) {
   let running = null, time = null;
   clearTimeout(data.leaving);
 
-  // The network and its judge, once anybody asks for them.
-  async function open(signal) {
-    const far = [[0, 0], [0, 0]], progress = (who) => (...bytes) => {
-      far[who] = bytes;
-      tell(...comingPart(say, [0, 1].map((i) => far[0][i] + far[1][i])));
-    };
-    data.judge ??= await openJudge(model, { progress: progress(0), signal });
-    return data.network ??= await openModel(model, NETWORK, { progress: progress(1), signal });
-  }
-  function close() {
-    data.network?.close();
-    data.judge?.close();
-    data.network = data.judge = null;
-  }
+  const open = (signal) => openBoth(data, model, NETWORK, { progress: (bytes) => tell(...comingPart(say, bytes)), signal });
+  const close = () => closeBoth(data);
 
   // In the small form its one button draws another one where nothing else is asked for.
   const again = () => small && !running && state.film.prompt === state.prompt;

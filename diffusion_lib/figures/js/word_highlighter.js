@@ -127,7 +127,7 @@ function fields({ prompts, last }) {
 
 function build({ model, data, state, say, language, changed }) {
   const { prompts, marker } = data, speech = announcer(), reading = readingPart(say, data.values[language]);
-  let prompt, words, clock, running, resting, sought;
+  let prompt, words, clock, running, resting, sought, before;
   clearTimeout(data.leaving);
   const seen = tile(...say.rich('state', { x: symbol('x', 't') })), guess = tile(...say.rich('guess', { x: symbol('x̂', '0', 'signal') })), looks = tile(say('looks'));
   const [whole, without, change] = ['whole', 'without', 'change'].map((key) => tile(say(key)));
@@ -190,22 +190,13 @@ function build({ model, data, state, say, language, changed }) {
     clock.go((state.place * last) / data.last);
   }
 
-  // The network and its judge, once anybody asks for them.
-  async function open(signal) {
-    const far = [[0, 0], [0, 0]], progress = (who) => (...bytes) => { far[who] = bytes; tell(...comingPart(say, [0, 1].map((i) => far[0][i] + far[1][i]))); };
-    data.judge ??= await openJudge(model, { progress: progress(0), signal });
-    return data.network ??= await openModel(model, NETWORK, { progress: progress(1), signal });
-  }
-  function close() {
-    data.network?.close();
-    data.judge?.close();
-    data.network = data.judge = null;
-  }
+  const open = (signal) => openBoth(data, model, NETWORK, { progress: (bytes) => tell(...comingPart(say, bytes)), signal });
+  const close = () => closeBoth(data);
 
   // What was begun and not finished goes.
   function halt() {
     running?.abort();
-    running = sought = null;
+    running = sought = before = null;
     if (!state.own?.ends.length) state.own = null;
     state.place = resting ?? state.place;
     resting = null;
@@ -221,6 +212,7 @@ function build({ model, data, state, say, language, changed }) {
 
   function stop() {
     state.muted = false;
+    state.which = before ?? state.which;
     tell();
     settle();
   }
@@ -249,12 +241,19 @@ function build({ model, data, state, say, language, changed }) {
     own.ends[token] = end;
   }
 
-  const start = () => work(async ({ ask, file }, options) => {
+  // Their own sentence counts as chosen from here on: where the figure is built anew while the network is still coming, it begins again.
+  function start() {
+    const { which: chosen } = state;
+    work(read);
+    [before, state.which] = [chosen, 'own'];
+  }
+
+  async function read({ ask, file }, options) {
     const { said, heard, notices } = heardOf(state.prompt, file.wish, data.notices[language]), { seed } = state;
     tell(said ? heard : say('nothing'), ...notices.map((notice) => markup`<span>${notice}</span>`));
-    if (!said) return;
+    if (!said) { state.which = before; return; }
     const own = newPrompt(readWords(said, file.wish).words, seed);
-    [state.which, state.own, resting] = ['own', own, state.place];
+    [state.own, resting] = [own, state.place];
     for await (const { k, x, x0 } of walk(watched(ask, file, (blocks) => addLooks(own, blocks)), onTheClock(file, STEPS), options({ said, seed }))) {
       if (!x0) { await finish(own, 0, x); break; }
       own.states.push(x);
@@ -262,7 +261,7 @@ function build({ model, data, state, say, language, changed }) {
       if (!k) show();
       clock.go(STEPS - 1 - k);
     }
-  });
+  }
 
   // The walk without one word, from the same static.
   function leaveOut(token) {
