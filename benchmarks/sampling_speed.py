@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -218,7 +219,10 @@ def main() -> None:
         others = refuse_when_busy(options.anyway)
         head = {"made by": f"benchmarks/sampling_speed.py --n {options.n}", "model": MODEL, "n": options.n, "guidance": GUIDANCE,
                 "torch": torch.__version__}
-        loop = [overhead(name, batch) for name in ASKED for batch in BATCHES]
+        loop = []
+        for name, batch in product(ASKED, BATCHES):
+            loop.append(overhead(name, batch))
+            print(json.dumps(loop[-1]), flush=True)
         write(options.record, {**read(options.record), **head, "others": round(others, 2), "loop": loop})
         if not options.overhead:
             qualities(options.n, options.calls, options.only, options.record, head)

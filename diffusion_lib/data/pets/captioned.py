@@ -4,17 +4,16 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from ...random import bits
 from .attributes import SIZES
 from .captions import GRAMMARS, pet_vocabulary, training_caption, training_scene_caption
-from .dataset import PartyPets
+from .dataset import Batched, PartyPets
 
 WORDS = 0x776F7264                                           # the stream of numbers that words are drawn from
 
 
-class CaptionedPets(Dataset):
+class CaptionedPets(Batched):
     """The pictures of `PartyPets`, each with a caption in numbers.
 
     size, split, scene, unsaid, seed: as in `PartyPets`; picture i is the same. What is hidden there is not said here.
@@ -32,13 +31,6 @@ class CaptionedPets(Dataset):
         self.pets = PartyPets(size, split, scene, unsaid, seed)
         self.languages, self.vocabulary = tuple(languages), pet_vocabulary(length)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return self.__getitems__([index])[0]
-
-    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
-        """A whole batch in one go; torch's DataLoader calls this."""
-        return list(zip(*self.batch(indices)))
-
     def batch(self, indices: Sequence[int] | Tensor, device=None) -> tuple[Tensor, Tensor]:
         """The pictures (B, 3, size, size) and the numbers of their captions (B, length) at `indices`, drawn on `device`."""
         pictures, attributes = self.pets.batch(indices, device)
@@ -52,7 +44,7 @@ class CaptionedPets(Dataset):
         return [say(row, key >> 8, GRAMMARS[self.languages[key % 256 % len(self.languages)]]) for row, key in zip(attributes.tolist(), keys)]
 
 
-class Captions(Dataset):
+class Captions(Batched):
     """The captions of captioned pets and what they say, without the pictures.
 
     `captions[i]` is (numbers (length,) int64, attributes (A,) int64, or (2, A) in scenes; -1 where nothing is said).
@@ -64,10 +56,7 @@ class Captions(Dataset):
     def __init__(self, captioned: CaptionedPets):
         self.captioned = captioned
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return self.__getitems__([index])[0]
-
-    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
-        """A whole batch in one go; torch's DataLoader calls this."""
+    def batch(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
+        """The numbers (B, length) of the captions at `indices` and what they say, (B, A) or (B, 2, A)."""
         attributes = self.captioned.pets.attributes(indices)
-        return list(zip(self.captioned.vocabulary.encode(self.captioned.texts(indices, attributes)), attributes))
+        return self.captioned.vocabulary.encode(self.captioned.texts(indices, attributes)), attributes

@@ -19,7 +19,18 @@ SPLITS = {"train": False, "validation": False, "held_out": True, "all": None}   
 END = 2**31 - 1                                              # at 100 pictures a second: eight months
 
 
-class PartyPets(Dataset):
+class Batched(Dataset):
+    """A data set that makes whole batches: a subclass has `batch(indices)`, which gives a tensor (B, ...) for each part of an item."""
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+        """A whole batch in one go; torch's DataLoader calls this."""
+        return list(zip(*self.batch(indices)))
+
+
+class PartyPets(Batched):
     """Little portraits of animals that may wear hats.
 
     size: width and height in pixels, 8 to 512.
@@ -45,13 +56,6 @@ class PartyPets(Dataset):
         if not 0 <= int(seed) < 2**32:
             raise ValueError(f"seed is {seed}, but it has to lie between 0 and {2**32 - 1}")
         self.size, self.split, self.scene, self.unsaid, self.seed = size, split, bool(scene), float(unsaid), int(seed)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return self.__getitems__([index])[0]
-
-    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
-        """A whole batch in one go; torch's DataLoader calls this."""
-        return list(zip(*self.batch(indices)))
 
     def batch(self, indices: Sequence[int] | Tensor, device=None) -> tuple[Tensor, Tensor]:
         """The pictures (B, 3, size, size) and attributes (B, A), or (B, 2, A) of scenes, at `indices`, drawn on `device`."""
