@@ -16,6 +16,7 @@ from sphinx.errors import ExtensionError
 HERE = Path(__file__).resolve().parent
 PACKAGES = HERE.parents[1] / "package.json"
 WAITING = re.compile(r'<tex-(inline|display)>(.*?)</tex-\1>', re.DOTALL)
+FOLLOWED = re.compile(r"(</tex-inline>)(</span>)([.,;:!?)]+)")
 
 
 def wait_inline(translator, node):
@@ -44,9 +45,14 @@ def draw_formulas(app, exception):
         return
     for (file, text), drawn in zip(pages.items(), draw([formulas_in(text) for text in pages.values()]), strict=True):
         formulas = iter(drawn["formulas"])
-        text = WAITING.sub(lambda waiting: next(formulas), text)
+        text = WAITING.sub(lambda waiting: next(formulas), held(text))
         shapes = f'<svg width="0" height="0" style="position: absolute" aria-hidden="true">{drawn["shapes"]}</svg>\n'
         file.write_text(text.replace('<main id="text"', f'{shapes}<main id="text"', 1), encoding="utf-8")
+
+
+def held(text: str) -> str:
+    """Signs that follow a formula among words stay on its line, which no browser breaks: Safari would begin the next one with them."""
+    return FOLLOWED.sub(r"\1\3\2", text)
 
 
 def formulas_in(text: str) -> list[tuple[str, bool]]:

@@ -131,6 +131,7 @@ def test_formulas_are_drawn_and_said():
         assert "<tex-" not in text and "merror" not in text
         assert set(re.findall(r'<use href="#([^"]+)"', text)) <= set(re.findall(r'<path id="([^"]+)"', text)), name
         assert text.count("<mjx-container") == text.count("<mjx-assistive-mml") == text.count("<math")
+        assert not re.search(r"</mjx-container></span>[.,;:!?)]", text), name           # Safari would begin a line with it
         if name.startswith("notebooks/"):
             source = json.loads((ROOT / name).with_suffix(".ipynb").read_text(encoding="utf-8"))
             written = "".join("".join(cell["source"]) for cell in source["cells"] if cell["cell_type"] == "markdown")
@@ -144,6 +145,16 @@ def test_formulas_need_no_script_and_are_drawn_in_ink(open_page):
     pixels = np.asarray(Image.open(io.BytesIO(drawing.screenshot())).convert("RGB")).reshape(-1, 3)
     ink, paper = (0x1D, 0x20, 0x25), (0xFD, 0xFC, 0xF9)      # as book.css has them
     assert (pixels == ink).all(1).mean() > 0.002 and (pixels == paper).all(1).mean() > 0.5
+
+
+def test_what_only_screen_readers_read_makes_no_formula_wider(open_page):
+    """Firefox gave each numbered formula a scrollbar, because its MathML stood one pixel beyond it."""
+    page = open_page("notebooks/08_forward.html")
+    beyond = page.eval_on_selector_all(".math", """all => all.filter(e => e.checkVisibility()).filter(e => {
+        const place = part => part.getBoundingClientRect(), own = place(e), said = place(e.querySelector('mjx-assistive-mml'));
+        return said.right > Math.max(own.right, own.left + said.width) + 0.1; }).map(e => e.textContent)""")
+    assert not beyond
+    assert page.locator("div.math[tabindex]").count() == 0   # nothing to be scrolled
 
 
 def test_a_link_leads_to_an_equation(open_page):
@@ -198,3 +209,14 @@ def test_chapter_reads_without_javascript(open_page, name):
     assert page.locator("[data-figure]").count() == page.locator("[data-figure]:has(.live-still img)").count()
     for formula in page.locator("article > section .math svg:visible").all()[:5]:
         assert formula.bounding_box()["width"] > 3
+
+
+@pytest.mark.parametrize("name", ["index.html", "notebooks/04_magic_eraser.html", "notebooks/20_prompts.html"])
+def test_safari_has_no_reason_to_zoom_into_a_field(open_page, name):
+    """On a phone it zooms into letters below 16 pixels, and does not zoom out again. Buttons that are pressed twice are not zoomed into."""
+    page = open_page(name, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    start_figures(page)
+    small = page.eval_on_selector_all("select, input:not([type=range], [type=radio], [type=checkbox], [type=file])",
+                                      "all => all.filter(e => parseFloat(getComputedStyle(e).fontSize) < 16).map(e => e.outerHTML.slice(0, 120))")
+    assert not small
+    assert page.locator(".live button").first.evaluate("e => getComputedStyle(e).touchAction") == "manipulation"
