@@ -42,6 +42,12 @@ def test_packed_run_is_the_recorded_one(folder):
             assert torch.equal(pictures[k], read_strip(folder / f"strips/{kind}_{minute:03d}.webp", 2))
 
 
+def test_a_record_that_speaks_of_minutes_is_not_yet_a_run(folder):
+    pack_run(folder, "the recipe", folder / "packed" / "x.json")
+    (folder / "packed" / "race.json").write_text(json.dumps({"runs": [{"library": "ours", "points": [{"minute": 1}]}]}))
+    assert dl.records.run_names(folder / "packed") == ["x"]
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_recorded_runs_say_how_they_were_made(name):
     run = dl.records.load_run(name)

@@ -94,7 +94,7 @@ def load_run(name: str, folder: Path = FOLDER) -> RecordedRun:
 
 def run_names(folder: Path = FOLDER) -> list[str]:
     """The training runs whose records lie in a folder; without one, those that come with the library."""
-    return [file.stem for file in sorted(folder.glob("*.json")) if '"minute"' in file.read_text(encoding="utf-8")]
+    return [file.stem for file in sorted(folder.glob("*.json")) if "minute" in json.loads(file.read_text(encoding="utf-8"))]
 
 
 def _with_nan(value):
