@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the Makefile asks for, one thing per call:  scripts/install.sh python | node | browser | colab | grading | sandbox
+# Installs what the Makefile asks for, one thing per call:  scripts/install.sh python | node | browser | webkit | colab | grading | sandbox
 # Whatever cannot be had ends in one line that says what to do.
 set -eu
 cd "$(dirname "$0")/.."
@@ -65,6 +65,14 @@ browser() {
     say "Test browser: downloading Playwright's own chromium"
     .venv/bin/playwright install chromium ||
         fail "The browser tests need Chromium and it could not be installed. On Debian: apt-get install chromium; elsewhere install Google Chrome or Chromium by hand."
+}
+
+# Safari's engine, for tests/browser/test_other_browsers.py, which is skipped without it; `make` does not ask for it.
+webkit() {
+    if command -v WebKitWebDriver >/dev/null 2>&1 && command -v Xvfb >/dev/null 2>&1; then say "WebKit: already here"; return; fi
+    root_with_apt || fail "WebKit for tests comes from Debian or Ubuntu: apt-get install webkit2gtk-driver xvfb"
+    say "WebKit: installing Debian's webkit2gtk-driver and xvfb (about 60 MB)"
+    apt_install webkit2gtk-driver xvfb || fail "apt-get could not install webkit2gtk-driver and xvfb (its own message is above)."
 }
 
 colab() {
