@@ -22,6 +22,7 @@ from torch import Tensor
 
 from .. import engine
 from ..pictures import to_image
+from ._languages import in_each_language
 from ._models import models_for
 from ._walks import Walk
 
@@ -32,12 +33,14 @@ NOISE_RANGE = 4.0                                            # of 10^5 standard 
 
 
 def module_source(stem: str, folder: Path = HERE) -> str:
-    """The JavaScript of the figure `stem`: of what all figures share the part that it uses, the engine where it opens a model,
-    its own part, and the table of its words. folder: holds js/<stem>.js and words/<stem>.json."""
+    """The JavaScript of the figure `stem`: of what all figures share, functions and words, the part that it names, the engine where
+    it opens a model, its own part, and its own words. folder: holds js/<stem>.js and words/<stem>.json."""
     shared, frame, own = ((place / f"{name}.js").read_text(encoding="utf-8") for place, name in ((JS, "_shared"), (JS, "_frame"), (folder / "js", stem)))
     own = lean((engine.module_source() if engine.is_asked_for(own) else "") + "\n" + own)
-    table = json.dumps(words_of(stem, folder), ensure_ascii=False, separators=(",", ":"))
-    return f"{used_of(shared + frame, own)}{own}const WORDS = {table};\n"
+    code, own_words = used_of(shared + frame, own) + own, _table(stem, folder)
+    words = {language: {key: text for key, text in table.items() if key in own_words[language] or re.search(rf"\b{key}\b", code)}
+             for language, table in words_of(stem, folder).items()}
+    return f"{code}const WORDS = {json.dumps(words, ensure_ascii=False, separators=(',', ':'))};\n"
 
 
 def lean(javascript: str) -> str:
@@ -58,8 +61,12 @@ def used_of(shared: str, own: str) -> str:
 
 def words_of(stem: str, folder: Path = HERE) -> dict[str, dict[str, str]]:
     """All that the figure `stem` says, language by language: the words of all figures, and its own before them."""
-    shared, own = (json.loads((place / "words" / f"{name}.json").read_text(encoding="utf-8")) for place, name in ((HERE, "_shared"), (folder, stem)))
+    shared, own = _table("_shared", HERE), _table(stem, folder)
     return {language: shared[language] | own[language] for language in shared}
+
+
+def _table(name: str, folder: Path) -> dict[str, dict[str, str]]:
+    return json.loads((folder / "words" / f"{name}.json").read_text(encoding="utf-8"))
 
 
 class LiveFigure(anywidget.AnyWidget):
@@ -91,7 +98,7 @@ def present(figure: type[LiveFigure], traits: dict, still: str, models: tuple[st
 
 def recorded(walk: Walk) -> dict:
     """A walk as its figure's module reads it: who asked, when, and what the model answered."""
-    return {"caption": walk.caption, "seed": walk.seed, "steps": walk.steps, "stops": walk.stops,
+    return {"caption": in_each_language(walk.caption), "seed": walk.seed, "steps": walk.steps, "stops": walk.stops,
             "guesses": film(walk.guesses, GUESS_RANGE), "guess_range": GUESS_RANGE}
 
 

@@ -68,7 +68,7 @@ def dream_machine(prompt: str = "a cat wearing a hat", *, seed: int = 7, steps: 
 
 def names() -> dict[str, dict[str, list[str]]]:
     """What the page calls the things it sees: language -> attribute -> a word for each value."""
-    return {code: {attribute: [_name(grammar.words[attribute][value][0], attribute) for value in values]
+    return {code: {attribute: [grammar.repaired(_name(grammar.words[attribute][value][0], attribute)) for value in values]
                    for attribute, values in ATTRIBUTES.items()} for code, grammar in GRAMMARS.items()}
 
 

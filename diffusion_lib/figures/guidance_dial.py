@@ -8,6 +8,7 @@ from torch import Tensor
 from ..data.pets import NAMES
 from ..evaluation import interval
 from ._base import LiveFigure, film, module_source, present, still_row
+from ._languages import in_each_language
 from .dream_machine import NETWORK, notices
 
 STILL = (0, 1, 3, 5, 10)                                     # scales on paper
@@ -23,11 +24,11 @@ class GuidanceDial(LiveFigure):
     room = (133, 82)
     _esm = module_source(stem)
     scales = traitlets.List().tag(sync=True)
-    wishes = traitlets.List().tag(sync=True)
+    wishes = traitlets.List().tag(sync=True)                 # each language -> text, as are the labels of `measured`
     measured = traitlets.List().tag(sync=True)               # models, each {name, label, rows, best, films}: a film a wish, scale after scale
     real = traitlets.Dict().tag(sync=True)                   # the same numbers, of real pets
     n = traitlets.Dict().tag(sync=True)
-    about = traitlets.Unicode().tag(sync=True)
+    about = traitlets.Dict().tag(sync=True)                  # language -> how the pictures were drawn
     own = traitlets.Dict().tag(sync=True)                    # of the reader's own wish: how it begins, and the words for what was read
 
 
@@ -49,10 +50,10 @@ def guidance_dial(record: dict, pictures: Mapping[str, Tensor], labels: Mapping[
             raise ValueError(f"there are {len(pictures[name])} pictures of {name}, but the record speaks of {shape[0]} wishes and {shape[1]} pictures of each")
     films = {name: pictures[name].unflatten(0, shape) for name in labels}               # name -> (wishes, scales * statics, 3, H, H)
     rows = {name: [_numbers(row, record["n"]["pictures"]) for row in record["models"][name]["rows"]] for name in labels}
-    measured = [{"name": name, "label": label, "rows": rows[name], "best": _best(record["scales"], rows[name]),
+    measured = [{"name": name, "label": in_each_language(label), "rows": rows[name], "best": _best(record["scales"], rows[name]),
                  "films": [film(of_wish, 1.0) for of_wish in films[name]]} for name, label in labels.items()]
-    traits = {"scales": list(record["scales"]), "wishes": list(record["wishes"]), "measured": measured, "n": record["n"],
-              "real": {name: record["real"][name] for name in TOLD}, "about": f"{record['sampler']}, {record['hardware']}",
+    traits = {"scales": list(record["scales"]), "wishes": [in_each_language(wish) for wish in record["wishes"]], "measured": measured, "n": record["n"],
+              "real": {name: record["real"][name] for name in TOLD}, "about": in_each_language(f"{record['sampler']}, {record['hardware']}"),
               "own": {"prompt": prompt, "seed": seed, "steps": OWN_STEPS, "notices": notices()}}
     return present(GuidanceDial, traits, _still(record, films[next(iter(labels))][0]), models=(NETWORK,))
 

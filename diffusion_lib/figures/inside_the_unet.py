@@ -16,6 +16,7 @@ from ..process import diffuse
 from ..random import CounterGenerator, randn
 from ..schedules import RectifiedFlowSchedule
 from ._base import GUESS_RANGE, LiveFigure, film, grey_film, lossless, module_source, present, still_row
+from ._languages import in_each_language
 
 CHANNELS = 8                                                 # of each block are shown: those that vary most over the picture
 TIMES = (0.0, 0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0)
@@ -163,7 +164,7 @@ class InsideTheUnet(LiveFigure):
     stem = "inside_the_unet"
     room = (78.5, 51)
     _esm = module_source(stem)
-    caption = traitlets.Unicode().tag(sync=True)
+    caption = traitlets.Dict().tag(sync=True)                # language -> what the picture shows
     seed = traitlets.Int().tag(sync=True)
     times = traitlets.List().tag(sync=True)
     picture = traitlets.Unicode().tag(sync=True)             # data: address
@@ -179,7 +180,7 @@ def inside_the_unet(features: Features, network: UNet):
     features: from `record_features`. network: the one that was recorded. Feature maps are stored in 8 bits between the
     least and the greatest value that a channel has at any of the times. Returns a widget, or HTML for the published book.
     """
-    traits = {"caption": features.caption, "seed": features.seed, "times": list(features.times), "picture": lossless(features.picture),
+    traits = {"caption": in_each_language(features.caption), "seed": features.seed, "times": list(features.times), "picture": lossless(features.picture),
               "guesses": film(features.guesses, GUESS_RANGE), "guess_range": GUESS_RANGE,
               "told": count_parameters(network) - sum(parameters for parameters, _ in features.cost),
               "blocks": [_traits(features, k) for k in range(len(features.blocks))]}

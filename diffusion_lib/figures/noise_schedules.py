@@ -9,6 +9,7 @@ from ..process import diffuse
 from ..random import CounterGenerator, randn
 from ..schedules import CosineSchedule, LinearBetaSchedule, NoiseSchedule, RectifiedFlowSchedule
 from ._base import LiveFigure, lossless, module_source, present, still_row
+from ._languages import in_each_language
 from .flow_of_time import cat_photo
 
 SIZE = 64                                                    # of both pictures: equally many pixels, so equally much static
@@ -25,7 +26,7 @@ class NoiseSchedules(LiveFigure):
     seed = traitlets.Int().tag(sync=True)
     photo = traitlets.Unicode().tag(sync=True)               # data: address
     pet = traitlets.Unicode().tag(sync=True)                 # data: address
-    pet_caption = traitlets.Unicode().tag(sync=True)
+    pet_caption = traitlets.Dict().tag(sync=True)            # language -> what the pet is
 
 
 def noise_schedules(*, pet: int = 5, seed: int = 7):
@@ -39,7 +40,7 @@ def noise_schedules(*, pet: int = 5, seed: int = 7):
     """
     picture, attributes = PartyPets(size=SIZE)[pet]
     photo = cat_photo(SIZE)
-    traits = {"seed": seed, "photo": lossless(photo), "pet": lossless(picture), "pet_caption": caption(attributes)}
+    traits = {"seed": seed, "photo": lossless(photo), "pet": lossless(picture), "pet_caption": in_each_language(caption(attributes))}
     still = "".join(_still(name, schedule, photo, seed) for name, schedule in PRESETS.items())
     return present(NoiseSchedules, traits, still)
 

@@ -1,7 +1,7 @@
 """A training run, minute by minute: what the model draws, what the loss says, and what a classifier finds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isnan
 
 import torch
@@ -14,6 +14,7 @@ from ..pictures import image_grid
 from ..records import RecordedRun
 from ..training import History
 from ._base import LiveFigure, lossless, module_source, present, still_row
+from ._languages import in_each_language
 
 ROWS = 120                                                   # of the history, in the page
 LEVELS = 22                                                  # of a channel, in the page: at most 6 of 255 off, and half the bytes
@@ -26,29 +27,21 @@ class TrainingRun(LiveFigure):
     stem = "training_run"
     room = (114, 69)
     _esm = module_source(stem)
-    runs = traitlets.List().tag(sync=True)                   # each `_told`, or {label, missing}
+    runs = traitlets.List().tag(sync=True)                   # each label and `_told`, or missing
     floor = traitlets.List().tag(sync=True)                  # of the loss, in each tenth of [0, 1]
 
 
-@dataclass(frozen=True)
-class Unmeasured:
-    """A row of the figure that nobody has measured yet. why: in a sentence."""
-
-    why: str
-
-
-def training_run(runs: Mapping[str, RecordedRun | Unmeasured], classifier: Classifier, *, floor: Sequence[float] = ()):
+def training_run(runs: Mapping[str, RecordedRun | None], classifier: Classifier, *, floor: Sequence[float] = ()):
     """Scrub through the minutes of recorded runs: strips of averaged and raw weights, loss, loss by t, what has appeared.
 
-    runs: label -> `records.load_run`, or `Unmeasured`; the first is shown first, and is measured. classifier: of pets, reads
+    runs: label -> `records.load_run`, or None where nobody has measured it; the first is shown first, and is measured. classifier: of pets, reads
     the strips. floor: of the loss in each tenth of [0, 1], below which no network can be; empty to draw none. Returns a
     widget, or HTML for the published book. Raises ValueError where the first run is not measured.
     """
     first = next(iter(runs.values()), None)
     if not isinstance(first, RecordedRun):
         raise ValueError(f"runs begins with {first!r}, but it has to begin with a recorded run")
-    told = [{"label": label, "missing": run.why} if isinstance(run, Unmeasured) else {"label": label} | _told(run, classifier)
-            for label, run in runs.items()]
+    told = [{"label": in_each_language(label)} | (_told(run, classifier) if run else {"missing": True}) for label, run in runs.items()]
     return present(TrainingRun, {"runs": told, "floor": [float(value) for value in floor]}, _still(first))
 
 
@@ -68,7 +61,8 @@ def _told(run: RecordedRun, classifier: Classifier) -> dict:
     """A run as the module reads it."""
     run = shown(run)
     sheet = image_grid(coarse(torch.cat([run.ema, run.raw])).flatten(0, 1), columns=len(run.prompts), gap=0)
-    return {"hardware": run.hardware, "duration": round(run.duration, 1), "prompts": run.prompts, "sampler": run.sampler,
+    return {"hardware": in_each_language(run.hardware), "duration": round(run.duration, 1), "sampler": in_each_language(run.sampler),
+            "prompts": [in_each_language(prompt) for prompt in run.prompts],
             "minutes": run.minutes, "steps": run.steps, "pictures": run.pictures, "history": thinned(run.history),
             "sheet": lossless(sheet, effort=4), "found": found(run, classifier)}
 

@@ -119,8 +119,8 @@ def word_highlighter(highlights: list[Highlights], classifier: nn.Module):
 def _traits(one: Highlights, classifier: nn.Module) -> dict:
     """One prompt as the module reads it."""
     ends = torch.cat([one.walk.result[None], one.without])
-    return {**recorded(one.walk), "language": one.language, "words": list(one.words), "ends": film(ends, 1.0), "read": read_by(classifier, ends),
-            "views": [_view_traits(view) for view in views_of(one.looks)]}
+    return {**recorded(one.walk), "caption": one.walk.caption, "language": one.language, "words": list(one.words), "ends": film(ends, 1.0),
+            "read": read_by(classifier, ends), "views": [_view_traits(view) for view in views_of(one.looks)]}
 
 
 def _view_traits(view: View) -> dict:

@@ -75,7 +75,7 @@ def walk_of(network, prompt: str, *, seed: int = 7, steps: int) -> list[dl.State
 
 
 def told(figure) -> list[str]:
-    return figure.locator(".live-status > *").all_text_contents()
+    return figure.locator(".live-status > :is(strong, * + *)").all_text_contents()
 
 
 def test_it_draws_what_is_asked(machine, judge):

@@ -268,9 +268,9 @@ def test_wall_walks_out_of_static(open_figure):
 def test_wall_is_the_work_of_the_shipped_model():
     """The recorded guesses are those of the shipped weights, for the wishes that stand under them: other weights fail here."""
     walks = figure_data("from_static")["walks"]
-    cond = torch.stack([dl.pets.parse_caption(walk["caption"]) for walk in walks])
+    cond = torch.stack([dl.pets.parse_caption(walk["caption"]["en"]) for walk in walks])
     model = dl.ClassifierFreeGuidance(dl.zoo.load("pets32"), scale=2.0)
-    again = dl.figures.record_walks(model, [w["caption"] for w in walks], seeds=[w["seed"] for w in walks], cond=cond, steps=walks[0]["steps"])
+    again = dl.figures.record_walks(model, [w["caption"]["en"] for w in walks], seeds=[w["seed"] for w in walks], cond=cond, steps=walks[0]["steps"])
     for walk, fresh in zip(walks, again, strict=True):
         assert walk["stops"] == fresh.stops
         first = fresh.guesses[0].clamp(-walk["guess_range"], walk["guess_range"])

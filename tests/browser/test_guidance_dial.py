@@ -268,7 +268,7 @@ def test_what_was_done_to_the_words_is_said(figure, network, code):
         read = network.network.conditioner.vocabulary.read(prompt, say)
         heard = say.heard.format(words=" ".join(read.words)) if read.words else say.heard_nothing
         figure.locator(".live-status", has_text=heard).wait_for(timeout=PATIENCE)
-        assert figure.locator(".live-status > *").all_text_contents() == [re.sub(r"'([^']*)'", r"“\1”", notice) for notice in read.notices]
+        assert figure.locator(".live-status > * + *").all_text_contents() == [re.sub(r"'([^']*)'", r"“\1”", notice) for notice in read.notices]
 
 
 def test_who_asks_for_nothing_gets_the_same_at_every_scale(figure, own, network):

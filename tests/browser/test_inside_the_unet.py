@@ -32,7 +32,7 @@ def state(data: dict, v: int) -> torch.Tensor:
 
 def answers(model, data: dict) -> tuple[dict, torch.Tensor]:
     """What every module answers at all recorded times, by hooks of the test's own, and the guesses."""
-    wish, found = dl.pets.parse_caption(data["caption"])[None], {}
+    wish, found = dl.pets.parse_caption(data["caption"]["en"])[None], {}
     handles = [module.register_forward_hook(lambda module, given, answer, name=name: found.update({name: answer}))
                for name, module in model.network.named_modules()]
     with torch.no_grad():
@@ -65,7 +65,7 @@ def test_every_block_shows_what_the_network_computes(inside, model):
 
 def test_where_a_block_listens_is_its_gradient(inside, model):
     data = figure_data(DATA)
-    wish = dl.pets.parse_caption(data["caption"])[None]
+    wish = dl.pets.parse_caption(data["caption"]["en"])[None]
     for k, v in ((0, 3), (2, 5), (len(data["blocks"]) - 1, 6)):
         block, caught = data["blocks"][k], {}
         handle = model.network.get_submodule(block["module"]).register_forward_hook(lambda module, given, answer: caught.update(y=answer))

@@ -212,7 +212,7 @@ def ask(figure, sentence: str) -> None:
 
 
 def told(figure) -> list[str]:
-    return figure.locator(".live-status > *").all_text_contents()
+    return figure.locator(".live-status > :is(strong, * + *)").all_text_contents()
 
 
 def end_of(figure, token: int) -> None:

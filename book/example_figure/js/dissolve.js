@@ -10,14 +10,14 @@ function build({ data: { x0, eps }, state, say, changed }) {
   const time = timeline({ last: T, say, describe, show });
   const node = markup`<div class="live-body"><div class="live-pair">${[shown.node, pet.node]}</div>
     <p class="live-readout">${say.rich('readout')} ${badge('formula', say)}</p>${time.node}</div>`;
-  const factors = (t) => ({ alpha: alphaAt(t).toFixed(4), sigma: sigmaAt(t).toFixed(4) });
+  const alpha = (t) => alphaAt(t).toFixed(4), sigma = (t) => sigmaAt(t).toFixed(4);
   function show(t) {
     state.t = t;
     shown.draw(blend(x0, eps, alphaAt(t), sigmaAt(t)), describe(t));
-    fill(node, { t, ...factors(t) });
+    fill(node, { t, alpha: alpha(t), sigma: sigma(t) });
     changed();
   }
-  const numbers = () => [{ title: describe(state.t), head: [say('quantity'), say('value')], rows: Object.entries(factors(state.t)) }];
+  const numbers = () => [{ title: describe(state.t), head: [say('quantity'), say('value')], rows: [['α', alpha(state.t)], ['σ', sigma(state.t)]] }];
   pet.draw(x0, say('clean'));
   time.go(state.t);
   return { node, numbers, stop: time.stop };

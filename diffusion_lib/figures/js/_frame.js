@@ -32,23 +32,27 @@ function linked(name, kinds) {
 }
 
 // say(key, { name: text }) is a text of the table; say.rich gives its nodes, where a {name} may be an element, and one that is
-// not given waits for `fill`. say.count(1000): a number as the language groups it.
+// not given waits for `fill`. say.count(1000): a number as the language groups it. say.quoting(text): the pieces of a text that holds
+// others' words; what is written in another language's script is marked as that language, so that it is spoken as such.
 function speaker(language) {
   const words = WORDS[language];
   const say = (key, things = {}) => words[key].replace(/\{(\w+)\}/g, (_, name) => things[name]);
   say.rich = (key, things = {}) => [...composed(words[key].replace(/\{(\w+)\}/g, '<slot name="$1"></slot>'), things).childNodes];
   say.count = (number) => number.toLocaleString(language);
+  const others = Object.entries(WORDS).filter(([code]) => code !== language);
+  say.quoting = (text) => others.reduce((parts, [lang, { script }]) => parts.flatMap((part) => part.lang ? part : part.split(RegExp(`([${script}][${script}\\d_. ’'-]*[${script}\\d])`))
+    .map((words, k) => (k % 2 ? set(element('bdi', words), { lang }) : words))), [text]);
   return say;
 }
 
-// A question before the answer; it can be skipped. state.answer is `kept(() => -1)`, tell(answer) are the nodes that follow,
+// A question before the answer; it can be skipped. state.answer is `kept(() => -1)`, tell(answer) is the text that follows,
 // its answer null where the reader skipped.
 function question({ state, say, options, tell, ask = say('question') }) {
   const node = markup`<div class="live-bet" aria-live="polite"></div>`;
-  const show = (k) => node.replaceChildren(markup`<p tabindex="-1">${k < options.length ? `${say('said', { answer: options[k] })} ` : ''}${tell(options[k] ?? null)}</p>`);
+  const show = (k) => node.replaceChildren(markup`<p tabindex="-1">${k < options.length ? [...say.quoting(say('said', { answer: options[k] })), ' '] : ''}${say.quoting(tell(options[k] ?? null))}</p>`);
   const answer = (k) => () => { state.answer = k; show(k); node.firstChild.focus(); };
   if (state.answer >= 0) show(state.answer);
-  else node.append(markup`<p>${ask}</p>`, markup`<span class="live-answers">${options.map((text, k) => button(text, answer(k)))} ${quietButton(say('skip'), answer(options.length))}</span>`);
+  else node.append(markup`<p>${ask}</p>`, markup`<span class="live-answers">${options.map((text, k) => button(say.quoting(text), answer(k)))} ${quietButton(say('skip'), answer(options.length))}</span>`);
   return node;
 }
 
@@ -114,7 +118,7 @@ function footPart({ name, link, shown, reset }) {
   function draw() {
     if (name) set(keys.link, { href: link() });
     set(keys.numbers, { 'aria-expanded': !tables.hidden });
-    if (!tables.hidden) table.replaceChildren(...shown().numbers().map(tableOf));
+    if (!tables.hidden) table.replaceChildren(...shown().numbers().map((one) => tableOf(one, say)));
   }
   function speak(next, language) {
     say = next;
@@ -131,9 +135,10 @@ function footPart({ name, link, shown, reset }) {
 
 const minus = (value) => String(value).replace(/-(?=[\d.])/g, '−');
 
-function tableOf({ title, head, rows }) {
-  const cells = (row, scope, first) => element('tr', row.map((value, k) => (k < first ? set(element('th', minus(value)), { scope }) : element('td', minus(value)))));
-  return element('table', element('caption', title), element('thead', cells(head, 'col', head.length)), element('tbody', rows.map((row) => cells(row, 'row', 1))));
+function tableOf({ title, head, rows }, say) {
+  const cell = (tag, value) => element(tag, say.quoting(minus(value)));
+  const cells = (row, scope, first) => element('tr', row.map((value, k) => (k < first ? set(cell('th', value), { scope }) : cell('td', value))));
+  return element('table', cell('caption', title), element('thead', cells(head, 'col', head.length)), element('tbody', rows.map((row) => cells(row, 'row', 1))));
 }
 
 // A table as CSV (RFC 4180): its title, its head, its rows.

@@ -155,7 +155,7 @@ function markup(strings, ...things) {
 // Writes values where the markup has <output data-number="name">.
 function fill(node, values) {
   for (const [name, value] of Object.entries(values)) {
-    for (const output of node.querySelectorAll(`[data-number="${name}"]`)) output.textContent = String(value).replace('-', '−');
+    for (const output of node.querySelectorAll(`[data-number="${name}"]`)) output.textContent = minus(value);
   }
 }
 
@@ -174,6 +174,9 @@ function set(node, attributes = {}) {
 }
 
 const on = (node, type, listener, until) => { node.addEventListener(type, listener, until); return node; };
+
+// What a pet has, as attributes.py names it; a word of the table for each.
+const ATTRIBUTES = ['animal', 'fur', 'pattern', 'hat', 'accessory', 'mood', 'background'];
 
 // The figure is there. A key pressed in it is its own: JupyterLab would take arrows, Enter and Space for its shortcuts.
 function goLive(el) {
@@ -210,6 +213,9 @@ function askPart(state, say, send, write) {
   on(input, 'input', () => { state.prompt = input.value; write(); });
   return on(node, 'submit', (event) => { event.preventDefault(); send(); });
 }
+
+// What was heard of a sentence, and a note for each word that was not: as `heardOf` tells them.
+const heardParts = (say, heard, notices) => [heard, ...notices].map((sentence) => element('span', say.quoting(sentence)));
 
 // How far a model has come, of bytes so far and all of them; say has coming.
 function comingPart(say, bytes) {

@@ -45,9 +45,9 @@ const distanceOf = (a, b) => Math.sqrt(a.reduce((sum, value, i) => sum + (value 
 
 // What the judge takes a picture for, one thing a question. names: the words for all answers.
 const likeliest = (shares) => shares.indexOf(Math.max(...shares));
-const thingsIn = (seen, names) => Object.entries(names).map(([kind, words]) => {
+const thingsIn = (seen, names) => ATTRIBUTES.map((kind) => {
   const best = likeliest(seen[kind]);
-  return { kind, best, name: words[best], share: seen[kind][best] };
+  return { kind, best, name: names[kind][best], share: seen[kind][best] };
 });
 
 // ---- Data ------------------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ function lettersPart(say) {
     const last = film.length - 1, ks = [...new Set([0, Math.round(last / 5), Math.round((3 * last) / 5), last])];
     const strips = ks.map((k) => [`Step ${k}`.padEnd(SIDE), ...typed(film[k].x, SIDE).split('\n')]);
     text = strips[0].map((_, line) => strips.map((strip) => strip[line]).join('  ')).join('\n');
-    blocks.replaceChildren(...strips.map((strip) => markup`<pre>${strip.join('\n')}</pre>`));
+    blocks.replaceChildren(...strips.map((strip) => markup`<pre lang="en">${strip.join('\n')}</pre>`));
     status.textContent = '';
   } };
 }
@@ -229,7 +229,7 @@ function build({ model, data, state, say, language, changed }) {
     set(node, { 'aria-busy': true });
     try {
       const network = await open(stop.signal), { said, heard, notices } = heardOf(state.prompt, network.file.wish, data.notices[language]);
-      tell(heard, ...notices.map((notice) => markup`<span>${notice}</span>`));
+      tell(...heardParts(say, heard, notices));
       await task(network, { said, guidance: state.guidance, signal: stop.signal });
     } catch (error) {
       if (error.name !== 'AbortError' && error.message !== 'closed') await fail(error);
@@ -239,7 +239,7 @@ function build({ model, data, state, say, language, changed }) {
 
   async function fail(error) {
     const { prompt, seed } = data.recorded;
-    tell(markup`<strong>${troubleIn(error, language)}</strong>`, markup`<span>${say('instead', { prompt, seed })}</span>`);
+    tell(markup`<strong>${troubleIn(error, language)}</strong>`, element('span', say.quoting(say('instead', { prompt, seed }))));
     state.film = Object.assign(await recordedFilm(data.recorded), { prompt, done: true });
     mode.querySelector('input').click();
     arrange();
@@ -377,7 +377,7 @@ function build({ model, data, state, say, language, changed }) {
   function leave() { halt(); time?.stop(); close(); }
   const cellsOf = (seen) => thingsIn(seen, data.names[language]).map(({ name, share }) => `${name} ${percent(share)}`);
   const numbers = () => [{ title: `${state.prompt} · ${say('seed')} ${state.seed}`,
-    head: [say('steps'), ...Object.keys(data.names[language]).map((kind) => say(kind))],
+    head: [say('steps'), ...ATTRIBUTES.map((kind) => say(kind))],
     rows: state.film.map(({ k, seen }) => [k, ...(seen ? cellsOf(seen) : [])]) }];
 
   arrange();

@@ -35,7 +35,7 @@ async function load(model) {
   const source = (x0, seed, more) => ({ x0, size: Math.sqrt(x0.length / 3), eps: staticOf(seed, x0.length), ...more });
   const walks = await Promise.all(model.get('walks').map(withGuesses));
   return { walks: walks.map((walk) => ({ ...walk, states: walkStates(walk) })),
-    sources: { photo: source(photo, model.get('seed')), pet: source(drawn, pet.seed, { name: pet.caption, stops: pet.stops, guesses: pet.guesses }) } };
+    sources: { photo: source(photo, model.get('seed')), pet: source(drawn, pet.seed, { names: pet.caption, stops: pet.stops, guesses: pet.guesses }) } };
 }
 
 // own: the reader's picture, which no link can hold. told: what is known of the bet.
@@ -206,9 +206,9 @@ const walkedTo = ({ stops, states, guesses }, t) => {
 };
 
 // On the right: the walk back, and the guess that leads it.
-function outPart(walks, chosen, choose, say) {
+function outPart(walks, chosen, choose, say, language) {
   const [walk, belief] = ['walk', 'guess'].map((key, k) => tile(...say.rich(key, { x: symbol('x', k ? '0' : 't') })));
-  const wish = set(element('select', walks.map(({ caption }) => element('option', caption))), { 'aria-label': say('wish') });
+  const wish = set(element('select', walks.map(({ caption }) => element('option', caption[language]))), { 'aria-label': say('wish') });
   wish.selectedIndex = chosen;
   on(wish, 'change', () => choose(wish.selectedIndex));
   const node = panel(say('out'), badge('model', say), markup`<div class="live-asked">${say.rich('askedFor', { wish })}</div>`,
@@ -223,12 +223,12 @@ function outPart(walks, chosen, choose, say) {
 
 // ---- The figure ------------------------------------------------------------------------------------------------------
 
-function build({ data: { sources, walks }, state, say, changed }) {
+function build({ data: { sources, walks }, state, say, language, changed }) {
   const histogram = histogramPart(say), figures = numbersPart(say), marks = marksPart(say);
-  const source = () => (state.source === 'own' ? state.own : sources[state.source]), nameOf = () => source().name ?? say(`${state.source}Name`);
+  const source = () => (state.source === 'own' ? state.own : sources[state.source]), nameOf = () => source().names?.[language] ?? say(`${state.source}Name`);
   const marked = () => marks.draw(state.told, source());
   const into = intoPart(state.source, (next) => { state.source = next; state.told = { stage: 'ask' }; own.show(next === 'own'); bet.show(); time.go(time.t); }, say);
-  const out = outPart(walks, state.walk, (next) => { state.walk = next; letters.draw(walks[next]); time.go(time.t); }, say);
+  const out = outPart(walks, state.walk, (next) => { state.walk = next; letters.draw(walks[next]); time.go(time.t); }, say, language);
   const bet = betPart(state, say, marked);
   const own = ownPart(into.canvas, state.own, say, () => { time.jump(0); marked(); });
   const describe = (t) => say('at', { t, last: T, signal: percent(ALPHA_BAR[t], 1), noise: percent(1 - ALPHA_BAR[t], 1) });
@@ -257,7 +257,7 @@ function build({ data: { sources, walks }, state, say, changed }) {
     const rows = (what, x) => [[say('meanOf', { what }), meanOf(x).toFixed(3)], [say('spreadOf', { what }), spreadOf(x).toFixed(3)]];
     return [{ title: say('title', { name: nameOf(), t }), head: [say('quantity'), say('value')],
       rows: [['α', alpha], ['α²', signal], ['σ', sigma], ['σ²', noise], [say('mean'), mean], [say('spread'), spread]] },
-    { title: say('title', { name: walk.caption, t }), head: [say('quantity'), say('value')], rows: [...rows('x', x), ...rows('x̂₀', guess)] }];
+    { title: say('title', { name: walk.caption[language], t }), head: [say('quantity'), say('value')], rows: [...rows('x', x), ...rows('x̂₀', guess)] }];
   }
   own.show(state.source === 'own');
   bet.show();

@@ -8,7 +8,7 @@ const load = (model) => Promise.all(model.get('walks').map(async (recorded) => {
 
 const fields = () => ({ t: whole(T, 0, T), shown: among(['walk', 'guess']) });
 
-function build({ data: walks, state, say, changed }) {
+function build({ data: walks, state, say, language, changed }) {
   const { steps, stops } = walks[0], tiles = walks.map(() => tile()), describe = (t) => say('at', { t, last: T });
   const what = choice(say('wall'), [['walk', say('walk')], ['guess', say('guess')]], (next) => { state.shown = next; show(state.t); }, state.shown);
   const time = timeline({ last: T, say, seconds: 7, show, describe });
@@ -24,12 +24,12 @@ function build({ data: walks, state, say, changed }) {
   }
   function show(t) {
     state.t = t;
-    walks.forEach((walk, i) => tiles[i].draw(pictureAt(walk, t), t === 0 ? walk.caption : say(`${state.shown}At`, { t })));
+    walks.forEach((walk, i) => tiles[i].draw(pictureAt(walk, t), t === 0 ? walk.caption[language] : say(state.shown === 'walk' ? 'walkAt' : 'guessAt', { t })));
     fill(node, { t, step: stepAt(t) });
     changed();
   }
   const numbers = () => [{ title: say('title', { what: say(state.shown), t: state.t, step: stepAt(state.t), steps }), head: [say('asked'), say('mean'), say('spread')],
-    rows: walks.map((walk) => [walk.caption, ...[meanOf, spreadOf].map((of) => of(pictureAt(walk, state.t)).toFixed(3))]) }];
+    rows: walks.map((walk) => [walk.caption[language], ...[meanOf, spreadOf].map((of) => of(pictureAt(walk, state.t)).toFixed(3))]) }];
 
   time.go(state.t);
   return { node, numbers, stop: time.stop, begin: () => { if (!calm()) setTimeout(() => time.toggle(-1), 900); } };

@@ -83,7 +83,7 @@ const burntOf = (x) => x.filter((v) => Math.abs(v) > 1 + 2 / 255).length / x.len
 
 // ---- Parts -----------------------------------------------------------------------------------------------------------
 
-function betPart({ measured, scales }, state, say) {
+function betPart(measured, scales, state, say) {
   const found = (model, i) => told(model.rows[i], 'found'), last = scales.length - 1;
   const ofOne = (model) => say('toldOne', { label: model.label, one: found(model, scales.indexOf(1)), top: found(model, model.best), best: scales[model.best], end: found(model, last), last: scales[last] });
   return question({ state, say, ask: say('question', { first: measured[0].label, second: measured[1].label }), options: ['first', 'second', 'both', 'neither'].map((key) => say(key)),
@@ -116,26 +116,26 @@ function measurePart(name, { scales, real, n }, say) {
 // The reader's own wish from one static: a picture at each mark of the dial, drawn one after the other, the nearest to the dial first.
 // state.drawn: of each mark how far its walk has come. ask(): shows this part. arrived(): the dial's picture is there. fail(): none comes.
 function ownPart({ model, data, state, say, language, changed, ask, arrived, fail }) {
-  const { scales, own } = data, large = tile(' '), tiles = scales.map((w) => tile(`w = ${w}`)), by = element('span');
+  const { scales, own } = data, large = tile(' '), tiles = scales.map((w) => tile(`w = ${w}`)), by = markup`<p class="live-note"></p>`;
   const status = markup`<p class="live-note live-status" role="status"></p>`, size = (model.get('models')[NETWORK].bytes / 1e6).toFixed(1);
   const another = button(say('another'), () => { state.seed = Math.floor(1e4 * Math.random()); anew(); });
   const node = markup`<div class="live-world"><div class="live-dialled">${[large, ...tiles].map((one) => one.node)}</div>
-    <div class="live-choices"><p class="live-note">${by}</p> ${another}</div></div>`;
+    <div class="live-choices">${by} ${another}</div></div>`;
   const form = askPart(state, say, () => { ask(); anew(); }, anew);
   let running, waiting;
   clearTimeout(data.leaving);
 
   const done = (i) => state.drawn[i] && !state.drawn[i].x0, burnt = (i) => (done(i) ? percent(burntOf(state.drawn[i].x), 1) : '');
   const title = (i) => `w = ${scales[i]}${done(i) ? `, ${say('burntName')} ${burnt(i)}` : ''}`;
-  const asked = () => state.prompt.slice(0, 80), told = () => say('by', { network: NETWORK, prompt: asked(), seed: state.seed, steps: own.steps });
+  const prompt = () => state.prompt.slice(0, 80), told = () => say('by', { network: NETWORK, prompt: prompt(), seed: state.seed, steps: own.steps });
   const tell = (...things) => status.replaceChildren(...things);
 
   function draw() {
-    const begin = { x: staticOf(state.seed, 3 * 32 * 32) }, { x, x0 } = state.drawn[state.mark] ?? begin, describe = (i) => `${asked()}: ${title(i)}`;
+    const begin = { x: staticOf(state.seed, 3 * 32 * 32) }, { x, x0 } = state.drawn[state.mark] ?? begin, describe = (i) => `${prompt()}: ${title(i)}`;
     tiles.forEach((one, i) => { one.draw((state.drawn[i] ?? begin).x, describe(i)); set(one.node, { 'aria-current': i === state.mark }); });
     large.draw(x0 ?? x, describe(state.mark));
     large.node.lastChild.textContent = title(state.mark) + (x0 ? `: ${say('guess')}` : '');
-    by.textContent = told();
+    by.replaceChildren(...say.quoting(told()));
     changed();
   }
   function halt() {
@@ -161,7 +161,7 @@ function ownPart({ model, data, state, say, language, changed, ask, arrived, fai
     try {
       const network = data.network ??= await openModel(model, NETWORK, { progress: (...bytes) => tell(...comingPart(say, bytes)), signal });
       const { said, heard, notices } = heardOf(state.prompt, network.file.wish, own.notices[language]);
-      tell(heard, ...notices.map((notice) => element('span', notice)));
+      tell(...heardParts(say, heard, notices));
       for (let i = next(); i >= 0; i = next()) {
         for await (const here of walk(network.ask, network.file, { said, seed: state.seed, steps: own.steps, guidance: scales[i], signal })) {
           if (!node.isConnected) return close();
@@ -199,7 +199,7 @@ function worldPart(say) {
     set(walked, { d: lineOf(walk.points.map(place)) });
     table = { title: say('worldTitle', { w }), head: [say('ears'), say('mean'), say('spread')],
       rows: [momentsOf('sharp', sharp), momentsOf('guided', walk), [say('common'), percent(commonOf(walk.points, sharp.points)), '']] };
-    numbers.replaceChildren(tableOf(table));
+    numbers.replaceChildren(tableOf(table, say));
   };
   return { node: markup`<section class="live-world"><p class="live-heading">${say.rich('world', { badge: badge('formula', say) })}</p>
     <div class="live-facts">${drawn.node}${numbers}</div></section>`, draw, numbers: () => table };
@@ -220,7 +220,7 @@ const fields = ({ scales, wishes, measured, own }) => ({ model: among([...measur
   answer: kept(() => -1), drawn: kept(() => []) });
 
 function build({ model, data, state, say, language, changed }) {
-  const { scales, wishes, measured } = data, count = measured[0].films[0].length / scales.length, chosen = () => measured.find(({ name }) => name === state.model) ?? measured[0];
+  const { scales } = data, wishes = data.wishes.map((wish) => wish[language]), measured = data.measured.map((one) => ({ ...one, label: one.label[language] })), count = measured[0].films[0].length / scales.length, chosen = () => measured.find(({ name }) => name === state.model) ?? measured[0];
   const tiles = Array.from({ length: count }, () => tile()), world = worldPart(say);
   const charts = ['found', 'variety', 'burnt'].map((name) => measurePart(name, data, say));
   const choose = choice(say('which'), [...measured.map(({ name, label }) => [name, label]), ['own', say('own')]], (next) => { state.model = next; own.halt(); begin(); }, state.model);
@@ -232,13 +232,13 @@ function build({ model, data, state, say, language, changed }) {
   const names = Object.keys(MEASURES), row = (i) => names.map((name) => told(chosen().rows[i], name)), heads = names.map((name) => say(`${name}Name`));
   const describe = (i) => (state.model === 'own' ? own.title(i) : `w = ${scales[i]}: ${row(i).map((value, k) => `${heads[k]} ${value}`).join(', ')}`);
   const time = timeline({ last: scales.length - 1, say, describe, show, seconds: 9 });
-  const node = markup`<div class="live-body">${betPart(data, state, say)} ${own.form} ${own.status}
+  const node = markup`<div class="live-body">${betPart(measured, scales, state, say)} ${own.form} ${own.status}
     <div class="live-choices">${choose} ${ask} ${badge('model', say)}</div>
     ${wish} ${strip} ${own.node}
     <div class="live-clock"><p class="live-readout">${say.rich('readout', { note })}</p>${time.node}</div>
     <div class="live-facts live-measures">${charts.map((one) => one.node)}
       <p class="live-note">${say.rich('obeyed', { range })}</p></div>
-    ${world.node} <p class="live-note">${say('about', data)}</p></div>`;
+    ${world.node} <p class="live-note">${say('about', { about: data.about[language] })}</p></div>`;
 
   function show(i) {
     state.mark = i;

@@ -119,7 +119,7 @@ async function load(model) {
 
 const fields = ({ blocks, times }) => ({ block: whole(2, 0, blocks.length - 1), time: whole(4, 0, times.length - 1), answer: kept(() => -1) });
 
-function build({ data, state, say, changed }) {
+function build({ data, state, say, language, changed }) {
   const { blocks, times, x0, eps, guesses, caption } = data, block = () => blocks[state.block], t = () => times[state.time];
   // On a phone the blocks are narrower than a finger: these two go through them as well.
   const go = [-1, 1].map((way) => set(button(way < 0 ? '◂' : '▸', () => choose((state.block + way + blocks.length) % blocks.length)), { 'aria-label': say(way < 0 ? 'blockBefore' : 'blockAfter') }));
@@ -138,7 +138,7 @@ function build({ data, state, say, changed }) {
   function draw() {
     const { module, heard } = block(), at = { t: t(), module }, maps = mapsNow();
     fill(node, { t: t().toFixed(2) });
-    shown.draw(stateAt(x0, eps, t()), say('stateAt', { caption, ...at }));
+    shown.draw(stateAt(x0, eps, t()), say('stateAt', { caption: caption[language], ...at }));
     guess.draw(guesses[state.time], say('guessAt', at));
     listens.draw(asColours(heard[state.time]), say('listensAt', at));
     channels.forEach((channel, c) => {

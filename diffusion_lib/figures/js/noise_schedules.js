@@ -251,7 +251,7 @@ function curveFrom(text) {
   return points.length === 6 && points.every((p, k) => p >= 0 && p <= 1 && !(p > points[k - 1])) ? points : undefined;
 }
 
-function build({ data, state, say, changed }) {
+function build({ data, state, say, language, changed }) {
   let time, curve;
   const knobs = knobsPart((k, height) => { state.own = pushed(state.own, k, height); redraw(); }, say), snr = snrPart(say), betas = betaPart(say);
   const strip = stripPart(say), verdict = verdictPart(say), moment = momentPart(say);
@@ -266,7 +266,7 @@ function build({ data, state, say, changed }) {
     <div class="live-clock"><p class="live-readout">${say.rich('readout')}</p><div></div></div>
     <div class="live-facts">${moment.node}<div class="live-panel">${moment.numbers}${betas.node}</div></div></div>`;
 
-  const nameOf = () => (state.picture === 'pet' ? data.caption : say('photoName'));
+  const nameOf = () => (state.picture === 'pet' ? data.caption[language] : say('photoName'));
   const describe = (i) => say('at', { i, steps: state.steps, t: i / state.steps, share: percent(curve.bar[(GRID / state.steps) * i], 1) });
   function show(i) {
     const { steps } = state;

@@ -43,14 +43,14 @@ function hatPart({ minutes, found }, state, say) {
 }
 
 // Two strips, one under the other: the same wishes from the same static.
-function stripsPart(count, say) {
+function stripsPart(count, say, language) {
   const strips = ['ema', 'raw'].map((kind) => {
     const tiles = Array.from({ length: count }, () => tile());
     const node = markup`<section class="live-weights"><p class="live-heading">${say(kind)}</p><div class="live-eight">${tiles.map((t) => t.node)}</div></section>`;
     return { kind, tiles, node: set(node, { 'data-strip': kind, 'aria-label': say(kind) }) };
   });
   const draw = (run, k) => {
-    for (const { kind, tiles } of strips) tiles.forEach((t, i) => t.draw(run[kind][k][i], say('tile', { wish: run.prompts[i], kind: say(kind), minute: run.minutes[k] })));
+    for (const { kind, tiles } of strips) tiles.forEach((t, i) => t.draw(run[kind][k][i], say('tile', { wish: run.prompts[i][language], kind: say(kind), minute: run.minutes[k] })));
   };
   return { nodes: strips.map((strip) => strip.node), draw };
 }
@@ -92,10 +92,11 @@ function byTimePart(floor, say) {
 }
 
 // What a classifier finds of what was asked, attribute by attribute.
+const askedOf = (found) => ATTRIBUTES.filter((name) => found[name]).map((name) => [name, found[name]]);
 function foundPart(say) {
   const node = markup`<div class="live-found"><p class="live-heading">${say('foundHeading')}</p><dl></dl></div>`;
   const draw = ({ found }, k) => {
-    node.querySelector('dl').replaceChildren(...Object.entries(found).flatMap(([name, { asked, right }]) => {
+    node.querySelector('dl').replaceChildren(...askedOf(found).flatMap(([name, { asked, right }]) => {
       const bar = element('i');
       bar.style.setProperty('--part', right[k] / asked);
       return [markup`<dt>${say(name)}</dt>`, set(markup`<dd><span class="live-share">${bar}</span> <output>${say('of', { right: right[k], asked })}</output></dd>`, { 'data-found': name })];
@@ -104,9 +105,9 @@ function foundPart(say) {
   return { node, draw };
 }
 
-function wishesPart(say) {
+function wishesPart(say, language) {
   const node = markup`<details class="live-wishes"><summary>${say('wishes')}</summary><ol></ol></details>`;
-  const begin = ({ prompts }) => node.querySelector('ol').replaceChildren(...prompts.map((wish, i) => markup`<li>${i >= prompts.length / 2 ? say('unseen', { wish }) : wish}</li>`));
+  const begin = ({ prompts }) => node.querySelector('ol').replaceChildren(...prompts.map(({ [language]: wish }, i) => markup`<li>${i >= prompts.length / 2 ? say('unseen', { wish }) : wish}</li>`));
   return { node, begin };
 }
 
@@ -120,10 +121,10 @@ function fields({ runs }) {
   return { run: whole(0, 0, runs.length - 1), minute: whole(0, 0, last), answer: kept(() => -1) };
 }
 
-function build({ data: { runs, floor }, state, say, changed }) {
+function build({ data: { runs, floor }, state, say, language, changed }) {
   let run = runs[0], time;
-  const strips = stripsPart(run.prompts.length, say), loss = lossPart(say), byTime = byTimePart(floor, say), seen = foundPart(say), wishes = wishesPart(say);
-  const choose = choice(say('run'), runs.map(({ label }, i) => [i, label]), start, state.run);
+  const strips = stripsPart(run.prompts.length, say, language), loss = lossPart(say), byTime = byTimePart(floor, say), seen = foundPart(say), wishes = wishesPart(say, language);
+  const choose = choice(say('run'), runs.map(({ label }, i) => [i, label[language]]), start, state.run);
   const how = markup`<p class="live-note"></p>`, missing = markup`<p class="live-missing" role="status" hidden></p>`;
   const recorded = markup`<div class="live-body-part">${strips.nodes} ${wishes.node}
     <div class="live-clock live-minutes"><p class="live-readout">${say.rich('readout')}</p><div></div></div>
@@ -145,13 +146,13 @@ function build({ data: { runs, floor }, state, say, changed }) {
     state.run = i;
     time?.stop();
     missing.hidden = !runs[i].missing;
-    recorded.hidden = Boolean(runs[i].missing);
-    missing.textContent = runs[i].missing ?? '';
+    recorded.hidden = !missing.hidden;
+    missing.textContent = say('missing', { label: runs[i].label[language] });
     changed();
     if (runs[i].missing) return;
     run = runs[i];
     for (const part of [wishes, loss]) part.begin(run);
-    how.textContent = say('how', run);
+    how.textContent = say('how', { ...run, hardware: run.hardware[language], sampler: run.sampler[language] });
     time = timeline({ last: run.last, say, describe, show, seconds: 10 });
     recorded.querySelector('.live-clock > div').replaceChildren(time.node);
     time.go(before === undefined ? state.minute : Math.max(0, run.minutes.filter((minute) => minute <= before).length - 1));
@@ -159,11 +160,11 @@ function build({ data: { runs, floor }, state, say, changed }) {
   function numbers() {
     if (runs[state.run].missing) return [{ title: missing.textContent, head: [say('quantity'), say('value')], rows: [] }];
     const k = state.minute, { pictures, steps, lr } = factsAt(k), byT = byTimeAt(run, k);
-    return [{ title: say('title', { label: run.label, minute: run.minutes[k] }), head: [say('quantity'), say('value')],
+    return [{ title: say('title', { label: run.label[language], minute: run.minutes[k] }), head: [say('quantity'), say('value')],
       rows: [[say('pictures'), pictures], [say('step'), steps], [say('rate'), lr], [say('loss'), thousandths(lossAt(run, k))]] },
     { title: say('byTime'), head: ['t', say('loss'), say('floor')],
       rows: byT.map((v, i) => [say('between', { low: i / byT.length, high: (i + 1) / byT.length }), thousandths(v), thousandths(floor[i])]) },
-    { title: say('foundHeading'), head: [say('attribute'), say('right'), say('askedCount')], rows: Object.entries(run.found).map(([name, { asked, right }]) => [say(name), right[k], asked]) }];
+    { title: say('foundHeading'), head: [say('attribute'), say('right'), say('askedCount')], rows: askedOf(run.found).map(([name, { asked, right }]) => [say(name), right[k], asked]) }];
   }
   start(state.run);
   return { node, numbers, stop: () => time?.stop() };

@@ -50,7 +50,7 @@ function addLooks({ views }, blocks) {
 }
 
 // The attributes that a classifier reads otherwise: [name, [value, chance] before, [value, chance] after].
-const readOtherwise = (before, after) => Object.keys(before).filter((name) => before[name][0] !== after[name][0]).map((name) => [name, before[name], after[name]]);
+const readOtherwise = (before, after) => ATTRIBUTES.filter((name) => before[name][0] !== after[name][0]).map((name) => [name, before[name], after[name]]);
 
 async function decodePrompt(prompt) {
   const [guesses, ends] = await Promise.all([decodeFilm(prompt.guesses, prompt.guess_range), decodeFilm(prompt.ends, 1)]);
@@ -102,9 +102,9 @@ function viewPart(prompt, state, choose, say) {
 // What a classifier reads in the two ends.
 function readingPart(say, values) {
   const node = markup`<div class="live-reads"><p></p><ul></ul></div>`, [intro, list] = node.children;
-  return { node, wait: (text) => { intro.textContent = text; list.replaceChildren(); }, draw: (before, after, word, change) => {
+  return { node, wait: (text) => { intro.replaceChildren(...say.quoting(text)); list.replaceChildren(); }, draw: (before, after, word, change) => {
     const differs = readOtherwise(before, after);
-    intro.textContent = say('changed', { word, change: change.toFixed(2), verdict: say(differs.length ? 'otherwise' : 'same') });
+    intro.replaceChildren(...say.quoting(say('changed', { word, change: change.toFixed(2), verdict: say(differs.length ? 'otherwise' : 'same') })));
     list.replaceChildren(...differs.map(([name, [was, p], [is, q]]) => element('li', `${say(name)}: ${values[name][was]} (${percent(p)}) → ${values[name][is]} (${percent(q)})`)));
   } };
 }
@@ -136,7 +136,7 @@ function build({ model, data, state, say, language, changed }) {
   const ends = markup`<div class="live-six live-ends">${[whole.node, without.node, change.node]}</div>`;
   const asked = askPart(state, say, () => (running ? stop() : start()), changed), go = asked.lastChild;
   const status = markup`<p class="live-note live-status" role="status"></p>`, tell = (...things) => status.replaceChildren(...things);
-  const which = choice(say('which'), [...prompts.map((one) => [one.language, say(one.language)]), ['own', say('own')]], (next) => { state.which = next; tell(); settle(); }, state.which);
+  const which = choice(say('which'), [...prompts.map((one) => [one.language, say.quoting(say(one.language))]), ['own', say('own')]], (next) => { state.which = next; tell(); settle(); }, state.which);
   const seed = numberInput(say('seed'), state.seed, [0, 2 ** 32 - 1, 1], (value) => { state.seed = value; changed(); });
   const node = markup`<div class="live-body">${questionPart(recordedPrompt(language), state, say)} ${asked} ${status} <div class="live-knobs">${[which, seed]}</div> ${seats} ${view}
     <div class="live-six">${[seen.node, guess.node, looks.node]}</div>
@@ -152,7 +152,7 @@ function build({ model, data, state, say, language, changed }) {
     const token = Math.min(state.token, prompt.words.length), step = stepAt(clock.t), shown = prompt.views[state.view], word = wordAt(token), t = prompt.stops[step], { caption } = prompt;
     words.draw(shown.means[step], token);
     fill(node, { t, step: step + 1, steps: lastStep() + 1 });
-    share.textContent = say('shareNow', { word, share: percent(shown.means[step][token], 1), high: percent(shown.high[token], 1) });
+    share.replaceChildren(...say.quoting(say('shareNow', { word, share: percent(shown.means[step][token], 1), high: percent(shown.high[token], 1) })));
     seen.draw(prompt.states[step], say('stateAt', { t, caption }));
     guess.draw(prompt.guesses[step], say('guessAt', { t }));
     looks.draw(highlighted(prompt.guesses[step], shown.map(step, token), marker), say('looksAt', { t, word }));
@@ -226,7 +226,7 @@ function build({ model, data, state, say, language, changed }) {
     try { await task(await open(signal), (options) => ({ steps: STEPS, guidance: 2, sampler: ddim, signal, ...options })); } catch (error) {
       if (running !== mine) return;
       const { caption, seed, language: which } = recordedPrompt(language);
-      tell(markup`<strong>${troubleIn(error, language)}</strong>`, markup`<span>${say('instead', { prompt: caption, seed })}</span>`);
+      tell(markup`<strong>${troubleIn(error, language)}</strong>`, element('span', say.quoting(say('instead', { prompt: caption, seed }))));
       Object.assign(state, { which, muted: false });
       close();
       settle();
@@ -250,7 +250,7 @@ function build({ model, data, state, say, language, changed }) {
 
   async function read({ ask, file }, options) {
     const { said, heard, notices } = heardOf(state.prompt, file.wish, data.notices[language]), { seed } = state;
-    tell(said ? heard : say('nothing'), ...notices.map((notice) => markup`<span>${notice}</span>`));
+    tell(...heardParts(say, said ? heard : say('nothing'), notices));
     if (!said) { state.which = before; return; }
     const own = newPrompt(readWords(said, file.wish).words, seed);
     [state.own, resting] = [own, state.place];
