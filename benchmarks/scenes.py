@@ -10,7 +10,8 @@ right words bring that is lost where the sides are wrong,
 
     binding = (loss(exchanged) - loss(right)) / (loss(nothing) - loss(right)),
 
-0 for a network that hears only which words occur.
+0 for a network that hears only which words occur. Whether its pictures will be grainy can be seen early too: the upper corners of
+every scene are of one flat colour, and grain is the standard deviation of a guess there, mean over all times.
 """
 
 import argparse
@@ -24,8 +25,9 @@ from torch import Tensor
 from diffusion_lib.data.pets import GRAMMARS, PartyPets
 from diffusion_lib.denoisers import NeuralDenoiser
 from diffusion_lib.judging import in_words
+from diffusion_lib.losses import as_velocity
 from diffusion_lib.networks.layers import count_flops, count_parameters
-from diffusion_lib.process import diffuse
+from diffusion_lib.process import X0, Prediction, diffuse
 from diffusion_lib.random import CounterGenerator, randn
 from diffusion_lib.recipes import Recipe, parse_recipe
 from diffusion_lib.runs import read_first
@@ -43,13 +45,14 @@ VARIANTS: dict[str, dict[str, str]] = {                      # name: what stands
     "fold 2x2, three sizes": {"patch": "2", "widths": "[48, 96, 128]", "blocks": "[1, 1, 2]", "attention": "[false, false, false]",
                               "reads": "[1, 2]"},
     "thick at full size": {"stem": "16"},
+    "predicts x0, weighed as v": {"parameterization": '"x0"\nweight = { name = "velocity" }'},
     "reads only at 8x8": {"reads": "[1]"},
     "attention at 8x8": {"attention": "[false, true]"},
     "times nearer the middle": {"times": '{ name = "logit-normal", uniform_share = 0.1 }'},
     "batches of 32": {"batch_size": "32"},
     "AdamW, not Muon": {"optimizer": '"adamw"', "lr": "2e-3"},
 }
-SCENES, PACE = 128, 3                                        # to be asked about; steps whose time is taken
+SCENES, PACE, CORNER = 128, 3, 6                             # to be asked about; steps whose time is taken; side of a corner, in pixels
 LIMITS = 1.5e9, 12e6                                         # operations of an answer, bytes of the file
 
 
@@ -59,20 +62,28 @@ def recipe_of(name: str, seed: int) -> Recipe:
     return parse_recipe(changed(text, {**VARIANTS[name], "seed": str(seed)}), "scenes64-text")
 
 
-def losses(model: NeuralDenoiser, pictures: Tensor, scenes: Tensor) -> dict[str, float]:
-    """The mean error, evenly over all times, told rightly, with the sides exchanged, and nothing. scenes: (n, 2, A)."""
+def guesses_of(model: NeuralDenoiser, pictures: Tensor, scenes: Tensor) -> dict[str, Prediction]:
+    """What it takes noised scenes for, evenly over all times: told rightly, with the sides exchanged, and nothing. scenes: (n, 2, A)."""
     def told(pets: Tensor) -> list[str]:
         languages = [in_words(grammar)(pets) for grammar in GRAMMARS.values()]
         return [languages[number % len(languages)][number] for number in range(len(pets))]
 
     t = (torch.arange(len(pictures), dtype=torch.float64) + 0.5) / len(pictures)
-    eps = randn(pictures.shape, CounterGenerator(5))
-    found = {}
-    for name, texts in {"right": told(scenes), "exchanged": told(scenes.flip(1)), "nothing": [""] * len(scenes)}.items():
-        with torch.no_grad():
-            y, c = model.output(diffuse(pictures, eps, t, model.schedule), t, texts, None)
-            found[name] = float((y - model.parameterization.target(pictures, eps, c)).square().mean())
-    return found
+    x_t = diffuse(pictures, randn(pictures.shape, CounterGenerator(5)), t, model.schedule)
+    texts = {"right": told(scenes), "exchanged": told(scenes.flip(1)), "nothing": [""] * len(scenes)}
+    with torch.no_grad():
+        return {name: model(x_t, t, text) for name, text in texts.items()}
+
+
+def loss(guess: Prediction, pictures: Tensor) -> float:
+    """The mean squared error of the velocity, whatever was predicted."""
+    return float((as_velocity(0.05, X0)(guess.at) * (guess.x0 - pictures) ** 2).mean())
+
+
+def grain(guess: Prediction) -> float:
+    """The standard deviation, over the pixels of a colour, in the two upper corners."""
+    corners = torch.stack([guess.x0[..., :CORNER, :CORNER], guess.x0[..., :CORNER, -CORNER:]])
+    return float(corners.std((-2, -1)).mean())
 
 
 def cost(recipe: Recipe) -> dict[str, float]:
@@ -97,18 +108,20 @@ def measure(name: str, seconds: float, seed: int) -> dict:
                 pass
         config = replace(recipe.config, steps=None, minutes=seconds / 60, warmup=20, ema_decay=0.97, checkpoint_minutes=None)
         trained, steps = learn(recipe.model, recipe.dataset, config, recipe.loss, seconds, name)
-        found = losses(trained, *PartyPets(64, "validation", scene=True, seed=1).batch(range(SCENES)))
-        binding = (found["exchanged"] - found["right"]) / (found["nothing"] - found["right"])
-        row |= {"steps": steps, "pictures": steps * config.batch_size, "losses": found, "binding": binding}
+        pictures, scenes = PartyPets(64, "validation", scene=True, seed=1).batch(range(SCENES))
+        guesses = guesses_of(trained, pictures, scenes)
+        losses = {name: loss(guess, pictures) for name, guess in guesses.items()}
+        binding = (losses["exchanged"] - losses["right"]) / (losses["nothing"] - losses["right"])
+        row |= {"steps": steps, "pictures": steps * config.batch_size, "losses": losses, "binding": binding, "grain": grain(guesses["right"])}
     return row
 
 
 def table(runs: list[dict]) -> str:
     """One line a run; what breaks a limit is marked."""
-    lines = [f"{'variant':<26}{'seed':>5}{'M parameters':>14}{'GFLOP':>8}{'MB':>7}{'pictures/s':>12}{'pictures':>10}{'loss':>9}{'binding':>9}"]
+    lines = [f"{'variant':<26}{'seed':>5}{'M parameters':>14}{'GFLOP':>8}{'MB':>7}{'pictures/s':>12}{'pictures':>10}{'loss':>9}{'binding':>9}{'grain':>9}"]
     for run in runs:
         over = "" if run["flops"] <= LIMITS[0] and run["bytes"] <= LIMITS[1] else "  over the limit"
-        learned = f"{run['pictures']:>10}{run['losses']['right']:>9.4f}{run['binding']:>9.3f}" if "losses" in run else ""
+        learned = f"{run['pictures']:>10}{run['losses']['right']:>9.4f}{run['binding']:>9.3f}{run['grain']:>9.4f}" if "losses" in run else ""
         lines.append(f"{run['variant']:<26}{run['seed']:>5}{run['parameters'] / 1e6:>14.2f}{run['flops'] / 1e9:>8.3f}{run['bytes'] / 1e6:>7.1f}"
                      f"{run['pace']:>12.1f}{learned}{over}")
     return "\n".join(lines)

@@ -27,7 +27,7 @@ from .process import EPS, FLOW, SCORE, V, X0, Parameterization, Prediction, coef
 from .denoisers import Clamped, Denoiser, NeuralDenoiser, Rescheduled
 # layer 3: denoisers made of denoisers, steps, losses
 from .guidance import ClassifierFreeGuidance
-from .losses import LossTerms, diffusion_loss, logit_normal_t, min_snr, stratified_t, uniform_t, unit
+from .losses import LossTerms, as_velocity, diffusion_loss, logit_normal_t, min_snr, stratified_t, uniform_t, unit
 from .oracles import EmpiricalDenoiser, GaussianDenoiser, MixtureDenoiser
 from .samplers import DDIM, Ancestral, DPMSolverPP2M, Euler, EulerMaruyama, Heun, Sampler, State, sample, trajectory
 # layer 4: learning

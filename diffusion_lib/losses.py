@@ -71,6 +71,26 @@ def min_snr(gamma: float, parameterization: Parameterization) -> Weighting:
     return weight
 
 
+def as_velocity(cleanest: float, parameterization: Parameterization) -> Weighting:
+    """Weight the error of the velocity, whatever the network predicts: a network that names clean pictures learns as much as
+    one that names arrows.
+
+        |velocity' - velocity|^2 = (d_alpha - d_sigma alpha / sigma)^2 |x0' - x0|^2,     x0's error is (sigma / det) that of y
+
+    cleanest: in (0, 1); sigma is taken as no less than this here, since at 0 the weight of x0's error is infinite.
+    Reference: Li and He 2025, table 1 (x-prediction with the loss of v).
+    """
+    if not 0 < cleanest < 1:
+        raise ValueError(f"cleanest is {cleanest}, but a sigma near clean data has to lie between 0 and 1")
+
+    def weight(c: Coefficients) -> Tensor:
+        a, b = parameterization.row(c)
+        slope = c.d_alpha - c.d_sigma * c.alpha / c.sigma.clamp(min=cleanest)
+        return (slope * c.sigma / (c.alpha * b - c.sigma * a)) ** 2
+
+    return weight
+
+
 class LossTerms(NamedTuple):
     """mean: (), to be minimised. per_sample: (B,), each picture's weighted squared error. t: (B,), its time."""
 

@@ -28,7 +28,7 @@ from .conditioning import AttributeConditioner, ClassConditioner, Conditioner, T
 from .data.images import PictureFolder, cifar_10, fashion_mnist
 from .data.pets import SIZES, CaptionedPets, PartyPets, pet_vocabulary, understand, understand_scene
 from .denoisers import NeuralDenoiser
-from .losses import TimeLaw, Weighting, diffusion_loss, logit_normal_t, min_snr, stratified_t, uniform_t, unit
+from .losses import TimeLaw, Weighting, as_velocity, diffusion_loss, logit_normal_t, min_snr, stratified_t, uniform_t, unit
 from .networks.classifier import Classifier, ClassifierConfig, PairClassifier
 from .networks.unet import UNet, UNetConfig
 from .process import V, Parameterization, parameterization_named
@@ -79,6 +79,11 @@ def min_snr_weight(gamma: float = 5.0) -> Callable[[Parameterization], Weighting
     return partial(min_snr, gamma)
 
 
+def velocity_weight(cleanest: float = 0.05) -> Callable[[Parameterization], Weighting]:
+    """`as_velocity`, which also has to know what the network predicts."""
+    return partial(as_velocity, cleanest)
+
+
 def pet_classifier(width: int = 48, features: int = 64, side: int = 32) -> Classifier:
     """Asks about the seven attributes of PartyPets."""
     return Classifier(ClassifierConfig(SIZES, width, features, side=side))
@@ -95,7 +100,7 @@ CLASSIFYING_NETWORKS = {"pet classifier": pet_classifier, "pair classifier": pai
 CONDITIONERS = {"attributes": attribute_conditioner, "text": text_conditioner, "classes": ClassConditioner}
 SCHEDULES = {"cosine": CosineSchedule, "linear beta": LinearBetaSchedule, "rectified flow": RectifiedFlowSchedule, "edm": EDMSchedule}
 TIMES = {"uniform": lambda: uniform_t, "stratified": lambda: stratified_t, "logit-normal": logit_normal_t}
-WEIGHTS = {"unit": lambda: lambda parameterization: unit, "min-snr": min_snr_weight}
+WEIGHTS = {"unit": lambda: lambda parameterization: unit, "min-snr": min_snr_weight, "velocity": velocity_weight}
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,27 @@ def test_min_snr_is_one_loss_whatever_is_predicted(schedule):
         assert max_error(other / losses[0], torch.ones(50, dtype=torch.float64)) < 1e-7
 
 
+@by_schedule
+def test_as_velocity_is_the_error_of_the_velocity(schedule):
+    """Whatever is predicted: change the answer a little, and the velocity moves by what the weight says."""
+    x0, t = clean(50), torch.linspace(0.3, 0.9, 50, dtype=torch.float64)
+    eps = float64_noise(*x0.shape)
+    c, x_t = dl.coefficients(schedule, t, x0), dl.diffuse(x0, eps, t, schedule)
+    for row in ROWS.values():
+        y = row.target(x0, eps, c)
+        moved = row.invert(y + 1e-3, x_t, c).velocity - row.invert(y, x_t, c).velocity
+        weighted = dl.as_velocity(0.05, row)(c) * 1e-3**2
+        assert max_error(moved**2 / weighted, torch.ones_like(moved)) < 1e-6
+
+
+def test_as_velocity_leaves_a_flow_as_it_is_and_grows_no_more_near_clean_data():
+    c = dl.coefficients(dl.RectifiedFlowSchedule(), INSIDE, INSIDE)
+    inside = c.sigma > 0.1
+    assert max_error(dl.as_velocity(0.1, dl.FLOW)(c)[inside], torch.ones_like(c.sigma[inside])) < 1e-12
+    assert max_error(dl.as_velocity(0.1, dl.X0)(c)[inside], 1 / c.sigma[inside] ** 2) < 1e-9
+    assert (dl.as_velocity(0.1, dl.X0)(c)[~inside] <= (1 + 1 / 0.1) ** 2).all() and (~inside).any()
+
+
 def test_unit_weight():
     c = dl.coefficients(dl.CosineSchedule(), INSIDE, float64_noise(25, 3))
     assert torch.equal(dl.unit(c), torch.ones(25, 1, dtype=torch.float64))
@@ -168,7 +189,7 @@ def test_unit_weight():
 
 @pytest.mark.parametrize("make, message", [
     (lambda: dl.logit_normal_t(std=0), "std is 0"), (lambda: dl.logit_normal_t(uniform_share=1.5), "uniform_share is 1.5"),
-    (lambda: dl.min_snr(0, dl.V), "gamma is 0"),
+    (lambda: dl.min_snr(0, dl.V), "gamma is 0"), (lambda: dl.as_velocity(0, dl.X0), "cleanest is 0"),
     (lambda: dl.diffusion_loss(perfect(dl.CosineSchedule(), dl.V), clean(2), cond_dropout=-0.1), "cond_dropout is -0.1"),
     (lambda: dl.diffusion_loss(perfect(dl.CosineSchedule(), dl.V), clean(2), cond_dropout=1.1), "cond_dropout is 1.1"),
 ])

@@ -54,6 +54,14 @@ def test_times_weight_and_dropout_reach_the_loss():
     assert (ratio / expected - 1).abs().max() < 1e-4
 
 
+def test_the_loss_of_the_velocity_is_weighed_by_what_is_predicted():
+    for name, row in (("flow", dl.FLOW), ("x0", dl.X0)):
+        recipe = parse_recipe(changed("uniform_share = 0.1 }", 'uniform_share = 0.1 }\nweight = { name = "velocity", cleanest = 0.2 }')
+                              .replace('parameterization = "flow"', f'parameterization = "{name}"'), "tiny")
+        c = dl.coefficients(recipe.model.schedule, torch.linspace(0.05, 0.95, 7), torch.zeros(7, 3, 8, 8))
+        assert torch.equal(recipe.loss.keywords["weight"](c), dl.as_velocity(0.2, row)(c))
+
+
 def test_the_first_weights_are_those_of_the_recipes_seed():
     first, second, other = (parse_recipe(text, "tiny").model.state_dict() for text in (RECIPE, RECIPE, changed("seed = 3", "seed = 4")))
     assert all(torch.equal(first[name], second[name]) for name in first)
