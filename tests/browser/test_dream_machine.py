@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import diffusion_lib as dl
+import test_every_figure as every
 from conftest import figure_data
 from diffusion_lib.data.pets import GRAMMARS, decode, understand
 from diffusion_lib.pictures import side_by_side, text_picture
@@ -124,6 +125,8 @@ def test_what_was_done_to_the_words_is_said(machine, network, code):
         say = GRAMMARS[code].notices
         heard = say.heard.format(words=" ".join(read.words)) if read.words else say.heard_nothing
         assert heard in figure.locator(".live-status").text_content()
+        if code == "te":
+            every.assert_speaks_telugu(figure, "Step", *re.findall("[a-z]+", " ".join([prompt, *expected])))
 
 
 def test_the_archive_is_searched_as_in_python(machine):

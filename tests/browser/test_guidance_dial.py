@@ -352,6 +352,7 @@ def test_a_wish_fits_every_screen(open_figure):
     prompt_of(figure).fill("కిరీటం పెట్టుకున్న కుందేలు")
     figure.locator(".live-go").tap()
     page.wait_for_function("figure => figure.querySelector('.live-table td').textContent && figure.querySelector('[aria-valuetext*=\"%\"]')", arg=figure.element_handle(), timeout=PATIENCE)
+    every.assert_speaks_telugu(figure)
     every.assert_it_fits(page, figure, 320)
     every.assert_fingers_fit(figure)
     page.add_script_tag(content=every.AXE.read_text(encoding="utf-8"))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 import diffusion_lib as dl
+import test_every_figure as every
 from conftest import figure_data
 from diffusion_lib.networks.attention import CrossAttention
 from reading import NETWORK, SCHEDULE, canvas, ddim_walk, guesses_of, levels_apart, number, on_screen, set_time, spoil, static, told_of
@@ -370,6 +371,7 @@ def test_stop_and_another_choice_leave_what_was_there(highlighter):
     figure.get_by_label("నాది", exact=True).and_(figure.locator(":checked")).wait_for(state="attached", timeout=PATIENCE)
     rest(figure)
     assert figure.locator(".live-word bdi").all_text_contents()[1:] == ["a", "blue", "mouse"]
+    every.assert_speaks_telugu(figure, "a blue mouse", "blue", "mouse")
 
 
 def test_fits_a_phone(open_figure):
