@@ -28,8 +28,17 @@ async function dataOf(figure) {
   return answer.json();
 }
 
+// Tor's browser gives a page stripes in place of the pixels that it drew. A figure would read them as its film.
+function pixelsAreTrue() {
+  const pen = Object.assign(document.createElement('canvas'), { width: 8, height: 8 }).getContext('2d');
+  pen.fillStyle = '#936';
+  pen.fillRect(0, 0, 8, 8);
+  return pen.getImageData(0, 0, 8, 8).data.every((value, i) => Math.abs(value - [153, 51, 102, 255][i % 4]) < 9);
+}
+
 async function mount(figure) {
   try {
+    if (!pixelsAreTrue()) throw new Error('this browser hides pixels from pages, to protect its reader');
     const { default: widget } = await import(new URL(`figures/${figure.dataset.figure}.js`, here));
     const state = await dataOf(figure);
     const el = document.createElement('div');
@@ -39,6 +48,7 @@ async function mount(figure) {
   } catch (error) {
     figure.dataset.state = 'still';
     console.error(`The live figure ${figure.dataset.figure} could not start: ${error.message}`);
+    figure.append(Object.assign(document.createElement('p'), { role: 'note', textContent: `This figure stands still: ${error.message}.` }));
   }
 }
 

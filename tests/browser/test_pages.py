@@ -220,3 +220,17 @@ def test_safari_has_no_reason_to_zoom_into_a_field(open_page, name):
                                       "all => all.filter(e => parseFloat(getComputedStyle(e).fontSize) < 16).map(e => e.outerHTML.slice(0, 120))")
     assert not small
     assert page.locator(".live button").first.evaluate("e => getComputedStyle(e).touchAction") == "manipulation"
+
+
+def test_a_browser_that_hides_pixels_gets_still_pictures_and_is_told_so(open_page, address):
+    """Tor's browser, and Firefox with resistFingerprinting: what a page reads from a canvas there is not what it drew."""
+    page = open_page("search.html")
+    page.add_init_script("""const read = CanvasRenderingContext2D.prototype.getImageData;
+        CanvasRenderingContext2D.prototype.getImageData = function (...place) { const image = read.apply(this, place); image.data.fill(255); return image; };""")
+    page.goto(f"{address}notebooks/13_sampling.html")
+    start_figures(page)
+    figure = page.locator("[data-figure]").first
+    assert figure.get_attribute("data-state") == "still" and figure.locator("img").first.is_visible()
+    assert figure.get_by_role("note").text_content() == "This figure stands still: this browser hides pixels from pages, to protect its reader."
+    assert all("hides pixels" in fault for fault in page.faults)
+    page.faults.clear()
