@@ -139,6 +139,12 @@ def test_walk_in_letters(flow):
     assert number(flow, "t") == 400
 
 
+def test_letters_are_ink_on_paper_in_the_dark_too(open_figure):
+    _, flow = open_figure("flow_of_time", color_scheme="dark")
+    ink, paper = flow.locator(".live-typed pre").first.evaluate("e => { const { color, backgroundColor } = getComputedStyle(e); return [color, backgroundColor]; }")
+    assert (ink, paper) == ("rgb(34, 37, 42)", "rgb(248, 246, 240)")
+
+
 def test_keyboard_and_step_buttons(flow):
     slider = flow.get_by_label("time t", exact=True)
     slider.focus()
