@@ -97,6 +97,12 @@ def test_a_formula_waits_with_its_signs_as_they_are():
     assert formulas.formulas_in(page) == [("s < t", False), ("a &= b", True)]
 
 
+def test_a_sign_behind_a_formula_stays_with_it():
+    math = '<span class="math notranslate"><tex-inline>x</tex-inline></span>'
+    assert formulas.held(f"{math}, so {math} and ({math}).") == f"{math[:-7]},</span> so {math} and ({math[:-7]}).</span>"
+    assert formulas.formulas_in(formulas.held(f"{math}.")) == [("x", False)]
+
+
 # Fonts -----------------------------------------------------------------------------------------------------------------
 
 LITERATA = assets.ROOT / "node_modules" / assets.FONTS[0] / "literata-latin-opsz-normal.woff2"
