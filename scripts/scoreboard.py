@@ -212,12 +212,14 @@ def start(record: dict) -> str:
 
 
 def race(name: str, record: dict) -> str:
-    """Where every library stood at the end of its runs: means and spreads over the seeds."""
+    """Where every library stood at the end of its runs, or how far they have come: means and spreads over the seeds."""
     runs, rows = [run for run in record["runs"] if run["points"]], []
     for library, minutes in dict.fromkeys((run["library"], run["minutes"]) for run in runs):
         own = [run for run in runs if (run["library"], run["minutes"]) == (library, minutes)]
         ends = [run["points"][-1] for run in own]
-        rows.append([library, f"{minutes:g}", ", ".join(str(run["seed"]) for run in own), f"{fmean(end['pictures'] for end in ends):,.0f}",
+        come = min(end["minute"] for end in ends)
+        rows.append([library, f"{minutes:g}" if come == minutes else f"{come:g} of {minutes:g}",
+                     ", ".join(str(run["seed"]) for run in own), f"{fmean(end['pictures'] for end in ends):,.0f}",
                      *(mean([end[quality] for end in ends]) for quality in ("seen", "held_out", "frechet")),
                      mean([run["frechet_floor"] for run in own])])
     about = (f"The same pictures, minutes, number of parameters and judge for all (`{record['made by']}`): means ± standard "

@@ -81,11 +81,11 @@ def test_a_start_is_shown_seed_by_seed():
     assert "95.0 % (92.7 to 96.6)" in text
 
 
-def test_a_race_shows_the_ends_of_all_runs():
+def test_a_race_shows_the_ends_of_all_runs_and_how_far_unfinished_ones_have_come():
     def run(library, seed, *seen):
         return {"library": library, "minutes": 6, "seed": seed, "frechet_floor": 4.0,
-                "points": [{"pictures": 1000 * (i + 1), "seen": value, "held_out": 0.5, "frechet": 8.0} for i, value in enumerate(seen)]}
+                "points": [{"minute": 3 * (i + 1), "pictures": 1000 * (i + 1), "seen": value, "held_out": 0.5, "frechet": 8.0} for i, value in enumerate(seen)]}
     text = race("x", {"made by": "x.py", "runs": [run("ours", 0, 0.1, 0.9), run("ours", 1, 0.2, 0.7), run("theirs", 0, 0.3), run("theirs", 1)]})
     ours, theirs = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[-2:])
     assert ours == ["ours", "6", "0, 1", "2,000", "0.8 ± 0.14", "0.5 ± 0", "8 ± 0", "4 ± 0"]
-    assert theirs == ["theirs", "6", "0", "1,000", "0.3", "0.5", "8", "4"]
+    assert theirs == ["theirs", "3 of 6", "0", "1,000", "0.3", "0.5", "8", "4"]
