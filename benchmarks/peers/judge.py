@@ -54,12 +54,13 @@ class Judge:
 
         All walk along the straight path: equal strides of another path can be far too long where its noise grows fast.
         """
-        rules, guided = self.rules, Clamped(ClassifierFreeGuidance(model.under(RectifiedFlowSchedule()), GUIDANCE))
+        rules, straight = self.rules, model.under(RectifiedFlowSchedule())
+        guided = Clamped(ClassifierFreeGuidance(straight, GUIDANCE))
         asked = [prompts(rules.pictures, rules.seed, held_out) for held_out in (False, True)]
         drawn = [draw(guided, wishes, SIZE, 1.0, rules.steps, rules.seed) for wishes in asked]  # 1: guided as it is
         seen, held_out = (self.found(pictures, wishes) for pictures, wishes in zip(drawn, asked))
         return {"seen": seen, "held_out": held_out, "frechet": frechet_distance(self.features(drawn[0]), self.real),
-                "guess": self.guess(model)}
+                "guess": self.guess(straight)}
 
     def found(self, pictures: Tensor, asked: Tensor) -> float:
         """The share of pictures with every attribute that was asked for."""
@@ -67,11 +68,11 @@ class Judge:
 
     @torch.inference_mode()
     def guess(self, model: Denoiser) -> float:
-        """The mean squared error of one guess of the clean picture, kept in [-1, 1], at all times of the straight path."""
+        """The mean squared error of one guess of the clean picture, kept in [-1, 1], at all times of the model's path."""
         x0, cond = real_pictures(self.rules.guesses, SIZE, self.rules.seed)
-        luck, path = CounterGenerator(self.rules.seed), RectifiedFlowSchedule()
+        luck = CounterGenerator(self.rules.seed)
         t = stratified_t(len(x0), luck)
-        belief = model.under(path)(diffuse(x0, randn(x0.shape, luck), t, path), t, cond)
+        belief = model(diffuse(x0, randn(x0.shape, luck), t, model.schedule), t, cond)
         return float((belief.x0.clamp(-1, 1) - x0).square().mean())
 
 

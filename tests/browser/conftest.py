@@ -7,6 +7,7 @@ when it writes an error to the console, asks another host for anything, or asks 
 import json
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 
@@ -20,6 +21,13 @@ from scripts.serve import serving  # noqa: E402
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 SITE = Path(os.environ.get("SITE_DIR", ROOT / "_build" / "html")).resolve()
+
+
+def free_port() -> int:
+    """Of this machine, one that nobody listens on."""
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        return place.getsockname()[1]
 
 
 def page_names() -> list[str]:

@@ -7,7 +7,6 @@ reader who installs JupyterLab beside the book.
 import json
 import os
 import re
-import socket
 import subprocess
 import time
 import urllib.request
@@ -17,7 +16,7 @@ import pytest
 from playwright.sync_api import expect
 
 import diffusion_lib as dl
-from conftest import ROOT
+from conftest import ROOT, free_port
 from diffusion_lib.figures._base import words_of
 from reading import SCHEDULE, T, canvas, canvas_pixels, levels_apart, number, on_screen, static
 
@@ -46,9 +45,7 @@ def lab(tmp_path_factory):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
     notebook.metadata.kernelspec = {"name": "book", "display_name": "Book", "language": "python"}
     nbformat.write(notebook, folder / "work" / "figure.ipynb")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {name: value for name, value in os.environ.items() if name not in ("BOOK_BUILD", "PYTHONPATH")}
     environment |= {"JUPYTER_CONFIG_DIR": str(folder / "config"), "JUPYTER_DATA_DIR": str(folder / "data"),
                     "JUPYTER_RUNTIME_DIR": str(folder / "runtime"), "IPYTHONDIR": str(folder / "ipython"),

@@ -14,7 +14,7 @@ import urllib.request
 
 import pytest
 import torch
-from conftest import page_with
+from conftest import free_port, page_with
 from reading import levels_apart, on_screen, static
 
 import diffusion_lib as dl
@@ -58,12 +58,6 @@ class WebKit:
         self.run("""const [src, width] = given, phone = Object.assign(document.createElement('iframe'), { className: 'phone', src, style: `width: ${width}px; height: 800px; border: 0` });
             document.body.replaceChildren(phone);
             await new Promise(done => phone.addEventListener('load', done));""", f"{address}{page}", width)
-
-
-def free_port() -> int:
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        return place.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
