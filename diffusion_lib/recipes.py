@@ -9,15 +9,12 @@ The tables below are all that a recipe can name: each maps a word to the functio
 section are that function's arguments. Whatever a recipe says beyond that is refused, in one sentence.
 """
 
-import inspect
 import tomllib
-import types
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 import torch
 from torch.utils.data import Dataset
@@ -33,11 +30,8 @@ from .networks.classifier import Classifier, ClassifierConfig, PairClassifier
 from .networks.unet import UNet, UNetConfig
 from .process import V, Parameterization, parameterization_named
 from .schedules import CosineSchedule, EDMSchedule, LinearBetaSchedule, RectifiedFlowSchedule
+from .settings import RecipeError, blamed_on, called, listed, named
 from .training import Loss, TrainConfig
-
-
-class RecipeError(ValueError):
-    """A recipe that says something nobody understands."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +163,7 @@ def parse_recipe(text: str, name: str) -> Recipe:
         raise RecipeError(f"this is no TOML: {error}") from error
     for section, content in sections.items():
         if section not in SECTIONS or not isinstance(content, dict):
-            raise RecipeError(f"{section} is not a section of a recipe; there are {_list(f'[{s}]' for s in SECTIONS)}")
+            raise RecipeError(f"{section} is not a section of a recipe; there are {listed(f'[{s}]' for s in SECTIONS)}")
     for section in ("data", "network", "training"):
         if section not in sections:
             raise RecipeError(f"the section [{section}] is missing")
@@ -193,10 +187,10 @@ def _denoiser(sections: Mapping[str, Any]) -> tuple[NeuralDenoiser, Loss]:
     conditioner: Conditioner | None = None
     if "conditioner" in sections:
         conditioner = named("[conditioner]", CONDITIONERS, sections["conditioner"])
-    with _blamed_on("[network]"):
+    with blamed_on("[network]"):
         network = UNet(named("[network]", DENOISING_NETWORKS, sections["network"]), conditioner)
     times: TimeLaw = named("[diffusion] times", TIMES, settings.times or {"name": "stratified"})
-    with _blamed_on("[diffusion]"):
+    with blamed_on("[diffusion]"):
         weight: Weighting = named("[diffusion] weight", WEIGHTS, settings.weight or {"name": "unit"})(parameterization)
         model = NeuralDenoiser(network, schedule, parameterization, settings.data_std)
     return model, partial(diffusion_loss, times=times, weight=weight, cond_dropout=settings.cond_dropout)
@@ -231,74 +225,7 @@ def _prompts(section: Mapping[str, Any], model: NeuralDenoiser | Classifier, sce
         raise RecipeError("[strip] prompts are about pets, but this recipe has no [conditioner] name = \"attributes\" or \"text\"")
     prompts = called("[strip]", Strip, section).prompts
     for prompt in prompts:
-        with _blamed_on(f"[strip] prompts holds {prompt!r}, but"):
+        with blamed_on(f"[strip] prompts holds {prompt!r}, but"):
             if notices := (understand_scene if scene else understand)(prompt).notices:
                 raise ValueError(notices[0])
     return prompts
-
-
-# One value at a time -------------------------------------------------------------------------------------------------
-
-def named(where: str, table: Mapping[str, Callable], values: Mapping[str, Any]) -> Any:
-    """Call the entry of `table` that `values["name"]` names with the rest of `values`. where: the section, for messages."""
-    if values.get("name") not in table:
-        raise RecipeError(f"{where} name is {values.get('name')!r}, but it has to be one of: {_list(table)}")
-    return called(where, table[values["name"]], {key: value for key, value in values.items() if key != "name"})
-
-
-def called(where: str, function: Callable, values: Mapping[str, Any]) -> Any:
-    """Call `function` with `values` after checking their names and types. where: the section, for messages."""
-    parameters = inspect.signature(function).parameters
-    hints = get_type_hints(function.__init__ if isinstance(function, type) else function)
-    for key, value in values.items():
-        if key not in parameters:
-            raise RecipeError(f"{where} {key} is {value!r}, but {where} takes only: {_list(parameters) or 'a name'}")
-        if key in hints and not _fits(value, hints[key]):
-            raise RecipeError(f"{where} {key} is {value!r}, but it has to be {_kind(hints[key])}")
-    missing = [name for name, p in parameters.items() if p.default is p.empty and name not in values]
-    if missing:
-        raise RecipeError(f"{where} lacks {missing[0]}")
-    with _blamed_on(where):
-        return function(**{key: _as_meant(value, hints.get(key)) for key, value in values.items()})
-
-
-@contextmanager
-def _blamed_on(where: str) -> Iterator[None]:
-    """What the library refuses inside, the recipe's reader hears about with its place."""
-    try:
-        yield
-    except RecipeError:
-        raise                                                # it names its place already
-    except ValueError as error:
-        raise RecipeError(f"{where} {error}") from error
-
-
-def _fits(value, hint) -> bool:
-    """Whether a TOML value is of the type `hint`: whole numbers are floats too, lists are tuples, true is no number."""
-    if get_origin(hint) in (Union, types.UnionType):
-        return any(_fits(value, choice) for choice in get_args(hint))
-    if get_origin(hint) is tuple:
-        return isinstance(value, list) and all(_fits(item, get_args(hint)[0]) for item in value)
-    if hint is Path:
-        return isinstance(value, str)
-    if hint in (int, float):
-        return isinstance(value, (int, float) if hint is float else int) and not isinstance(value, bool)
-    return isinstance(value, hint) if isinstance(hint, type) else True
-
-
-def _as_meant(value, hint):
-    """A TOML value as the library takes it: lists are tuples, and a text may be the name of a file."""
-    if isinstance(value, list):
-        return tuple(value)
-    return Path(value) if isinstance(value, str) and Path in (hint, *get_args(hint)) else value
-
-
-def _kind(hint) -> str:
-    words = {int: "a whole number", float: "a number", str: "a text in quotes", Path: "a path in quotes", bool: "true or false", dict: "a table {name = ...}"}
-    if get_origin(hint) in (Union, types.UnionType):
-        return " or ".join(_kind(choice) for choice in get_args(hint) if choice is not type(None))
-    return f"a list, each entry {_kind(get_args(hint)[0])}" if get_origin(hint) is tuple else words[hint]
-
-
-def _list(words) -> str:
-    return ", ".join(words)

@@ -47,7 +47,8 @@ LAYERS = {
     "binding": (4, ()),
     "judging": (4, ("binding", "realism")),
     "comprehension": (4, ("training",)),
-    "recipes": (4, ("comprehension", "training", "classification")),
+    "settings": (4, ()),
+    "recipes": (4, ("comprehension", "training", "classification", "settings")),
     "pictures": (5, ()),
     "plotting": (5, ("pictures",)),
     "bridge": (5, ("pictures",)),                            # the only one that imports diffusers
