@@ -98,18 +98,23 @@ def test_it_draws_what_is_asked(machine, judge):
 def test_every_step_is_pythons(machine, network, judge, prompt):
     page, figure = machine()
     ask(figure, prompt, steps=5)
-    states = walk_of(network, prompt, steps=5)
+    states, chances = walk_of(network, prompt, steps=5), []
     for k, state in enumerate(states):
         set_time(figure, 5 - k)
         guess = state.x if state.prediction is None else state.prediction.x0
         assert levels_apart(state_of(figure), on_screen(state.x[0])) <= 1
         assert levels_apart(guess_of(figure), on_screen(guess[0])) <= 1
         with torch.no_grad():
-            share, value = torch.softmax(judge(guess.clamp(-1, 1))[0], 1)[0].max(0)
+            chances.append(torch.softmax(judge(guess.clamp(-1, 1))[0], 1)[0])
+        share, value = chances[-1].max(0)
         animal = figure_data(STEM)["about"]["names"]["en"]["animal"][int(value)]
         sight = figure.locator(".live-sight").text_content()
         assert abs(int(re.search(rf"{animal} \((\d+)\s%\)", sight)[1]) - 100 * float(share)) <= 1
         assert f"step {k} of 5" in figure.locator(".live-card canvas").get_attribute("aria-label")
+    strip = figure.locator(".live-decided li").first.locator("i")                    # what the last guess shows, at each step, as the slider runs
+    shares = strip.evaluate_all("all => all.map(one => Number(one.style.getPropertyValue('--part')))")
+    assert shares == pytest.approx([float(chance[value]) for chance in reversed(chances)], abs=0.01)
+    assert every.left_out(figure) == []
 
 
 @pytest.mark.parametrize("code", ["en", "te"])

@@ -124,6 +124,12 @@ def test_a_link_that_makes_no_sense_opens_the_figure_as_it_begins(open_figure, o
 
 # ---- What it gives away ----------------------------------------------------------------------------------------------------
 
+def left_out(figure) -> list[str]:
+    """Which parts would be missing in the picture that readers take away: what a style sheet paints as an image."""
+    return figure.locator(".live-body *:not(button, select, input)").evaluate_all(
+        "parts => parts.filter(part => getComputedStyle(part).backgroundImage !== 'none').map(part => part.className)")
+
+
 @every_figure
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_picture_is_what_is_seen(open_figure, stem, theme):
@@ -144,6 +150,7 @@ def test_the_picture_is_what_is_seen(open_figure, stem, theme):
             i, j = seen.width * x // 8, seen.height * y // 8
             there = cut.getpixel((int((i + 0.5) * cut.width / seen.width), int((j + 0.5) * cut.height / seen.height)))
             assert max(abs(a - b) for a, b in zip(there, seen.getpixel((i, j)))) <= 2
+    assert left_out(figure) == []
     assert (sum(image.convert("RGB").getpixel((3, 3))) < 200) == (theme == "dark")
     assert len(image.convert("RGB").getcolors(2**24)) > 50   # words and edges too, not one flat sheet
 

@@ -141,9 +141,8 @@ function decidedPart(say) {
     node.hidden = !last;
     list.replaceChildren(...(last ? thingsIn(last.seen, names) : []).map(({ kind, best, name }) => {
       const share = (frame) => frame.seen[kind][best], here = seen.find((frame) => frame.k === k);
-      const stops = seen.toReversed().map((frame) => `color-mix(in srgb, var(--live-belief) ${(55 * share(frame)).toFixed()}%, var(--live-raised))`);
-      const style = `background: linear-gradient(to right, ${[...stops, stops.at(-1)]})`;
-      return set(markup`<li><span>${name}</span><span>${here ? percent(share(here)) : ''}</span></li>`, { style });
+      const steps = seen.toReversed().map((frame) => set(element('i'), { style: `--part: ${share(frame)}` }));
+      return markup`<li><div>${steps}</div><span>${name}</span><span>${here ? percent(share(here)) : ''}</span></li>`;
     }));
   } };
 }

@@ -67,7 +67,7 @@ async function decodePrompt(prompt) {
 function wordsPart(prompt, choose, say) {
   const name = `live-${Math.random().toString(36).slice(2)}`;
   const labels = [say('beginning'), ...prompt.words].map((word, token) => {
-    const label = markup`<label class="live-word"><input type="radio"><span><bdi>${word}</bdi><small></small></span></label>`;
+    const label = markup`<label class="live-word"><input type="radio"><span><i></i><bdi>${word}</bdi><small></small></span></label>`;
     Object.assign(on(label.firstChild, 'change', () => choose(token)), { name });
     if (token) label.querySelector('bdi').lang = /[\u0c00-\u0c7f]/.test(word) ? 'te' : 'en';
     else label.classList.add('live-word-beginning');
