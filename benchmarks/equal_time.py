@@ -22,7 +22,7 @@ from diffusion_lib import zoo
 from diffusion_lib.judging import attribute_accuracy, draw, prompts
 from diffusion_lib.networks.classifier import answers
 from diffusion_lib.training import Loss, TrainConfig, train
-from rows import alone, spread
+from rows import alone, spread, write
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "diffusion_lib" / "records"
@@ -87,7 +87,7 @@ def add(path: Path, head: dict, row: dict, variants: list[str]) -> None:
     with alone():
         runs = sorted([*read(path)["runs"], row], key=lambda run: (variants.index(run["variant"]), run["seed"]))
         lines = ",\n".join(f"  {json.dumps(run)}" for run in runs)
-        path.write_text("{" + json.dumps(head)[1:-1] + ',\n "runs": [\n' + lines + "\n ]}\n", encoding="utf-8")
+        write(path, "{" + json.dumps(head)[1:-1] + ',\n "runs": [\n' + lines + "\n ]}\n")
 
 
 def table(runs: list[dict], variants: list[str]) -> str:

@@ -23,8 +23,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from peers import OURS, SETTINGS, module_of  # noqa: E402
-from rows import alone, spread  # noqa: E402
+from rows import alone, spread, write  # noqa: E402
 from scripts.quiet import refuse_when_busy  # noqa: E402
+from scripts.scoreboard import together  # noqa: E402
 
 ENVIRONMENTS, RUNS = ROOT / "benchmarks" / ".peers", ROOT / "runs"
 RECORD = ROOT / "diffusion_lib" / "records" / "learning_speed.json"
@@ -164,7 +165,7 @@ def check_alike(row: dict, runs: list[dict]) -> None:
 def change(path: Path, how) -> None:
     """Change the record, whoever else is writing."""
     with alone():
-        path.write_text(as_text(how(read(path))), encoding="utf-8")
+        write(path, as_text(how(read(path))))
 
 
 def as_text(record: dict) -> str:
@@ -238,7 +239,9 @@ def table(record: dict) -> str:
 
 def line_of(own: list[dict]) -> str:
     """What the table says of one library's runs of one length."""
-    last, one = [run["points"][-1] for run in own], own[0]
+    one, last = own[0], together(own)
+    if not last:
+        return f"{one['library']:<28}{one['choice']:<22}{one['minutes']:>8g}{len(own):>6}  (no minute that all seeds have reached)"
     values = [spread([point[quality] for point in last], digits) for quality, digits in zip(QUALITIES, (3, 3, 2))]
     sampled = [point["own"]["seen"] for point in last if "own" in point]
     parts = ", ".join(f"{fmean(point['parts'][name] for point in last):.0%}" for name in ("data", "network", "optimizer", "averaging"))

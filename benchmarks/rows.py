@@ -15,6 +15,13 @@ def alone() -> Iterator[None]:
         yield
 
 
+def write(path: Path, text: str) -> None:
+    """All at once: whoever reads finds the old record or the new one, also after an interruption."""
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
 def spread(values: list[float], digits: int) -> str:
     """The mean, and the standard deviation where there are several."""
     return f"{fmean(values):.{digits}f}" + (f" ± {stdev(values):.{digits}f}" if len(values) > 1 else "")

@@ -1,7 +1,7 @@
 """How good are the pictures after so many network calls? Our samplers and the schedulers of diffusers, on the same weights.
 
     python benchmarks/sampling_speed.py                      # all samplers, and what our loop costs; goes on where it was
-    python benchmarks/sampling_speed.py --n 64 --calls 10 30 # a coarser look, into a record of its own
+    python benchmarks/sampling_speed.py --n 64 --calls 10 30 --record runs/sampling_try.json # a coarser look, into a record of its own
     python benchmarks/sampling_speed.py --table              # only prints what has been measured so far
 
 A call asks the network about the whole batch, with the wish and without (guidance). All begin with the same static. The
@@ -35,9 +35,11 @@ from diffusion_lib.guidance import ClassifierFreeGuidance  # noqa: E402
 from diffusion_lib.judging import attribute_accuracy, in_words, prompts, real_pictures  # noqa: E402
 from diffusion_lib.networks.classifier import answers  # noqa: E402
 from diffusion_lib.networks.unet import UNet  # noqa: E402
+from diffusion_lib.realism import features  # noqa: E402
 from diffusion_lib.random import CounterGenerator, randn  # noqa: E402
 from diffusion_lib.samplers import DDIM, Ancestral, DPMSolverPP2M, Heun, Sampler, sample, trajectory  # noqa: E402
 from diffusion_lib.schedules import uniform_times  # noqa: E402
+from rows import write  # noqa: E402
 from scripts.quiet import refuse_when_busy  # noqa: E402
 
 RECORD = ROOT / "diffusion_lib" / "records" / "sampling_speed.json"
@@ -111,21 +113,17 @@ class Judge:
     def __init__(self, n: int):
         self.classifier, self.asked = zoo.load("pets32-classifier"), prompts(n, SEED)
         self.static = randn((n, 3, SIZE, SIZE), CounterGenerator(SEED))
-        self.real = self.features(real_pictures(REAL, SIZE, SEED + 1)[0])
-
-    @torch.inference_mode()
-    def features(self, pictures: Tensor) -> Tensor:
-        return torch.cat([self.classifier.features(part) for part in pictures.split(250)])
+        self.real = features(self.classifier, real_pictures(REAL, SIZE, SEED + 1)[0])
 
     def looks_at(self, draw: Draw, model: NeuralDenoiser, steps: int) -> dict:
         drawn = torch.cat([draw(model, x, wishes, steps) for x, wishes in zip(self.static.split(BATCH), self.asked.split(BATCH))])
         drawn = drawn.clamp(-1, 1).nan_to_num()
         found = attribute_accuracy(answers(self.classifier, drawn), self.asked)["all"]
-        return {"found": found.value, "standard_error": found.standard_error, "frechet": frechet_distance(self.features(drawn), self.real)}
+        return {"found": found.value, "standard_error": found.standard_error, "frechet": frechet_distance(features(self.classifier, drawn), self.real)}
 
     def floor(self) -> float:
         """The Fréchet distance that as many fresh real pictures have."""
-        return frechet_distance(self.features(real_pictures(len(self.asked), SIZE, SEED + 2)[0]), self.real)
+        return frechet_distance(features(self.classifier, real_pictures(len(self.asked), SIZE, SEED + 2)[0]), self.real)
 
 
 def qualities(n: int, calls: list[int], names: list[str], record: Path, head: dict) -> None:
@@ -142,7 +140,7 @@ def qualities(n: int, calls: list[int], names: list[str], record: Path, head: di
             row["calls"] = asked.count / -(-n // BATCH)
             if row["calls"] > budget:
                 raise RuntimeError(f"{name} asked the network {row['calls']:g} times, but {budget} times are allowed")
-            write(record, {**read(record), **head, "rows": [*read(record)["rows"], row]})
+            keep(record, {**read(record), **head, "rows": [*read(record)["rows"], row]})
             print(json.dumps(row), flush=True)
 
 
@@ -178,10 +176,10 @@ def read(path: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"rows": [], "loop": []}
 
 
-def write(path: Path, record: dict) -> None:
+def keep(path: Path, record: dict) -> None:
     head = {name: value for name, value in record.items() if name not in ("rows", "loop")}
     parts = {name: ",\n".join(f"  {json.dumps(row)}" for row in record[name]) for name in ("loop", "rows")}
-    path.write_text(json.dumps(head)[:-1] + f', "loop": [\n{parts["loop"]}\n ],\n "rows": [\n{parts["rows"]}\n ]}}\n', encoding="utf-8")
+    write(path, json.dumps(head)[:-1] + f', "loop": [\n{parts["loop"]}\n ],\n "rows": [\n{parts["rows"]}\n ]}}\n')
 
 
 def table(record: dict) -> str:
@@ -223,7 +221,7 @@ def main() -> None:
         for name, batch in product(ASKED, BATCHES):
             loop.append(overhead(name, batch))
             print(json.dumps(loop[-1]), flush=True)
-        write(options.record, {**read(options.record), **head, "others": round(others, 2), "loop": loop})
+        keep(options.record, {**read(options.record), **head, "others": round(others, 2), "loop": loop})
         if not options.overhead:
             qualities(options.n, options.calls, options.only, options.record, head)
     print(table(read(options.record)))

@@ -6,6 +6,7 @@ sentence that says what was given and what would be right, and in exit code 2.
 
 import argparse
 import json
+import os
 import re
 import shutil
 import sys
@@ -21,8 +22,8 @@ from tqdm import tqdm
 
 from . import zoo
 from .checkpoints import read_about
-from .conditioning import AttributeConditioner, TextConditioner
-from .data.pets import GRAMMARS, Wish, wish_in_attributes, wish_in_words
+from .conditioning import TextConditioner
+from .data.pets import GRAMMARS, NAMES, Wish, hears_of_pets, wish_in_attributes, wish_in_words
 from .denoisers import NeuralDenoiser
 from .guidance import ClassifierFreeGuidance
 from .judging import Protocol, Setting, judge, judge_classifier
@@ -152,7 +153,9 @@ def run_train(options: argparse.Namespace) -> None:
     """Train by a recipe, in a folder of its own."""
     recipe = read_recipe(options.recipe)
     folder = options.out or Path("runs") / recipe.name
-    print(f"The finished model is {run_recipe(recipe, folder, options.resume)}")
+    finished = run_recipe(recipe, folder, options.resume)
+    if int(os.environ.get("RANK", 0)) == 0:                  # of several processes the first one writes it
+        print(f"The finished model is {finished}")
 
 
 def run_sample(options: argparse.Namespace) -> None:
@@ -191,15 +194,20 @@ def run_evaluate(options: argparse.Namespace) -> None:
     protocol = Protocol(options.n, options.guidance, options.steps, options.seed, tuple(row for row in sweep if row.n),
                         training_n=min(options.training_n, about.get("pictures", options.training_n)))
     if isinstance(model, Classifier):
-        results = judge_classifier(model, protocol)
+        results = judge_classifier(model.to("cpu"), protocol)
     else:
         data = tomllib.loads(about.get("recipe", "")).get("data", {})
         judging = options.classifier or ("scenes64-classifier" if data.get("scene") else "pets32-classifier")
-        classifier = _loaded(judging)
+        classifier = _loaded(judging, "--classifier")
         if not isinstance(classifier, Classifier):
             raise UsageError(f"--classifier is {judging!r}, a {type(classifier).__name__}, but it has to be a classifier")
-        if not isinstance(_conditioner(model), AttributeConditioner | TextConditioner):
+        if not hears_of_pets(_conditioner(model)):
             raise UsageError(f"MODEL is {options.model!r}, but only models that take pets, as attributes or in words, can be judged")
+        side, pets = classifier.config.side, len(classifier.config.sizes) // len(NAMES)
+        drawn = about.get("shape", [side])[-1], 2 if data.get("scene") else 1
+        if drawn != (side, pets):
+            raise UsageError(f"--classifier is {judging!r}, which judges {pets} pets on {side} pixels, but {options.model!r} draws "
+                             f"{drawn[1]} on {drawn[0]}")
         languages = GRAMMARS if isinstance(_conditioner(model), TextConditioner) else None
         results = judge(model, classifier.to("cpu"), protocol, languages, data.get("seed", 0))
     print(json.dumps(results) if options.json else measurements(results))
@@ -218,10 +226,13 @@ def run_models(options: argparse.Namespace) -> None:
 
 # Parts of them -------------------------------------------------------------------------------------------------------
 
-def _loaded(name: str) -> nn.Module:
-    """A model on the fastest device, with float32 arithmetic that is the same on each."""
+def _loaded(name: str, argument: str = "MODEL") -> nn.Module:
+    """A model on the fastest device, with float32 arithmetic that is the same on each. argument: who named it, for messages."""
     torch.backends.cudnn.allow_tf32 = False
-    return zoo.load(name).to("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return zoo.load(name).to("cuda" if torch.cuda.is_available() else "cpu")
+    except ValueError as error:
+        raise UsageError(f"{argument}: {error}") from error
 
 
 def _conditioner(denoiser: nn.Module) -> nn.Module | None:
@@ -235,7 +246,7 @@ def _wish(denoiser: NeuralDenoiser, options: argparse.Namespace) -> Wish | None:
         return None
     if prompt is not None and pairs:
         raise UsageError(f"PROMPT is {prompt!r} and --attributes is {' '.join(pairs)!r}, but only one of them can be given")
-    if not isinstance(_conditioner(denoiser), AttributeConditioner | TextConditioner):
+    if not hears_of_pets(_conditioner(denoiser)):
         raise UsageError(f"MODEL is {options.model!r}, which takes no prompt, but PROMPT or --attributes was given")
     try:
         if prompt is not None:

@@ -128,7 +128,7 @@ def details(x: Tensor, sizes: int | None = None) -> dict[int, Tensor]:
 
     x: (N, C, H, W). sizes: how many levels, from the finest on; None takes those with at least 16 pixels. The last level, what
     is left when all details are gone, is not one of them. Returns {height of the level: (QUANTILES, directions)}: of each
-    shadow the means of that many equal parts are kept, so that sets of any size fit into memory. `moved` compares two.
+    shadow the means of that many parts, as equal as can be, are kept, so that sets of any size fit into memory. `moved` compares two.
 
     What was found with sets of 1,000 pets of 32 x 32 pixels, in distances between two real sets. The mean over both levels is
     1.9 for grain of standard deviation 0.02 (0.01: 1.4; 0.005: 1.2) and 12 for blur of half a pixel; for real pictures it
@@ -142,7 +142,7 @@ def details(x: Tensor, sizes: int | None = None) -> dict[int, Tensor]:
     for level in laplacian_pyramid(x.float(), sizes + 1)[:-1]:
         shadow = shadows(_patches(level), directions=128)
         parts = min(QUANTILES, len(shadow))
-        found[level.shape[-2]] = shadow[:len(shadow) // parts * parts].unflatten(0, (parts, -1)).mean(1)
+        found[level.shape[-2]] = nn.functional.adaptive_avg_pool1d(shadow.T, parts).T
     return found
 
 

@@ -42,6 +42,8 @@ class ClassifierFreeGuidance(Denoiser):
         weight = self.weight(t, x_t)
         if cond is None or self.scale == 1 or (not t.ndim and not self.interval[0] <= float(t) <= self.interval[1]):
             return self.denoiser(x_t, t, cond, keep)
+        if isinstance(cond, str):
+            raise ValueError(f"cond is {cond!r}, but it has to be a list of {len(x_t)} texts, one a picture")
         said = torch.ones(len(x_t), dtype=torch.bool, device=x_t.device) if keep is None else keep
         both = self.denoiser(torch.cat([x_t, x_t]), torch.cat([t, t]) if t.ndim else t,
                              torch.cat([cond, cond]) if isinstance(cond, Tensor) else [*cond, *cond],

@@ -55,9 +55,9 @@ class Protocol:
     training_n: int = 10_000
 
     def __post_init__(self):
-        if self.n < 5 or self.training_n < 1:
-            raise ValueError(f"n is {self.n} and training_n is {self.training_n}, but n has to be at least 5, "
-                             f"and training_n at least 1")
+        if min(self.n, self.distance_n) < 5 or self.training_n < 1:
+            raise ValueError(f"n is {self.n}, distance_n is {self.distance_n} and training_n is {self.training_n}, but n and distance_n "
+                             f"have to be at least 5, and training_n at least 1")
         for setting in self.sweep:
             if setting.n < 1 or setting.steps < 1:
                 raise ValueError(f"sweep holds {tuple(setting)}, but steps and n have to be at least 1")

@@ -23,7 +23,7 @@ from .classification import classification_loss
 from .comprehension import BATCH
 from .conditioning import AttributeConditioner, ClassConditioner, Conditioner, TextConditioner
 from .data.images import PictureFolder, cifar_10, fashion_mnist
-from .data.pets import SIZES, CaptionedPets, PartyPets, pet_vocabulary, understand, understand_scene
+from .data.pets import SIZES, CaptionedPets, PartyPets, hears_of_pets, pet_vocabulary, understand, understand_scene
 from .denoisers import NeuralDenoiser
 from .losses import TimeLaw, Weighting, as_velocity, diffusion_loss, logit_normal_t, min_snr, stratified_t, uniform_t, unit
 from .networks.classifier import Classifier, ClassifierConfig, PairClassifier
@@ -138,6 +138,10 @@ class Classification:
     noise: float = 0.15
     shift: int = 2
 
+    def __post_init__(self):
+        if self.noise < 0 or self.shift < 0:
+            raise ValueError(f"noise is {self.noise} and shift is {self.shift}, but neither can be negative")
+
 
 SECTIONS = ("data", "network", "conditioner", "comprehension", "diffusion", "classification", "training", "strip")
 
@@ -221,7 +225,7 @@ def _captions(section: Mapping[str, Any], model: NeuralDenoiser | Classifier, da
 def _prompts(section: Mapping[str, Any], model: NeuralDenoiser | Classifier, scene: bool) -> tuple[str, ...]:
     """What the strip shows, each text checked. scene: whether they are about two pets."""
     conditioner = _conditioner(model)
-    if not isinstance(conditioner, (AttributeConditioner, TextConditioner)):
+    if not hears_of_pets(conditioner):
         raise RecipeError("[strip] prompts are about pets, but this recipe has no [conditioner] name = \"attributes\" or \"text\"")
     prompts = called("[strip]", Strip, section).prompts
     for prompt in prompts:

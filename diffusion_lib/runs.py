@@ -119,6 +119,8 @@ class Record:
 
     def note(self, step: TrainStep) -> None:
         """Look at a step; draw the strips where a minute begins, and at the last step."""
+        # What lies ahead of this step belongs to a run, or to a part of this one, that was lost.
+        self.strips = {minute: strip for minute, strip in self.strips.items() if strip["step"] < step.index}
         minutes = step.history.seconds[-1] / 60 if step.history.seconds else 0.0
         if step.progress >= 1:
             self.draw(step, max(1, round(minutes)))

@@ -14,7 +14,7 @@ class RecipeError(ValueError):
 
 def named(where: str, table: Mapping[str, Callable], values: Mapping[str, Any]) -> Any:
     """Call the entry of `table` that `values["name"]` names with the rest of `values`. where: the section, for messages."""
-    if values.get("name") not in table:
+    if not isinstance(values.get("name"), str) or values["name"] not in table:
         raise RecipeError(f"{where} name is {values.get('name')!r}, but it has to be one of: {listed(table)}")
     return called(where, table[values["name"]], {key: value for key, value in values.items() if key != "name"})
 

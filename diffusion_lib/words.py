@@ -118,6 +118,8 @@ class Vocabulary:
         texts: B of them, of any length; words after the first `length` that are known are left out.
         Raises ValueError where something is no text.
         """
+        if isinstance(texts, str):
+            raise ValueError(f"texts is {texts!r}, but it has to be a list of texts, one a row, such as [{texts!r}]")
         rows = torch.zeros(len(texts), self.length, dtype=torch.int64)
         for row, text in zip(rows, texts):
             if not isinstance(text, str):

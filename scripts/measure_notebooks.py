@@ -61,6 +61,9 @@ def ask(client: NotebookClient, expression: str) -> str:
 class Peak(threading.Thread):
     """Memory of a process and its children, looked at ten times a second; `stop` says the most that was seen, in bytes."""
 
+    def __init__(self):
+        super().__init__(daemon=True)                        # a cell that raises ends the program
+
     def start(self, pid: int) -> None:
         self.process, self.most, self.done = psutil.Process(pid), 0, threading.Event()
         super().start()

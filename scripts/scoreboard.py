@@ -216,8 +216,9 @@ def race(name: str, record: dict) -> str:
     runs, rows = [run for run in record["runs"] if run["points"]], []
     for library, minutes in dict.fromkeys((run["library"], run["minutes"]) for run in runs):
         own = [run for run in runs if (run["library"], run["minutes"]) == (library, minutes)]
-        ends = [run["points"][-1] for run in own]
-        come = min(end["minute"] for end in ends)
+        if not (ends := together(own)):
+            continue
+        come = ends[0]["minute"]
         rows.append([library, f"{minutes:g}" if come == minutes else f"{come:g} of {minutes:g}",
                      ", ".join(str(run["seed"]) for run in own), f"{fmean(end['pictures'] for end in ends):,.0f}",
                      *(mean([end[quality] for end in ends]) for quality in ("seen", "held_out", "frechet")),
@@ -226,6 +227,12 @@ def race(name: str, record: dict) -> str:
              f"deviations over seeds.")
     return "\n\n".join([f"### {name}", about, table(
         ["library", "minutes", "seeds", "pictures seen", "all right, seen", "all right, held out", "Fréchet distance", "its floor"], rows)])
+
+
+def together(runs: list[dict]) -> list[dict]:
+    """Of each run the point at the last minute that all of them have reached; none where there is no such minute."""
+    reached = set.intersection(*({point["minute"] for point in run["points"]} for run in runs))
+    return [point for run in runs for point in run["points"] if reached and point["minute"] == max(reached)]
 
 
 def mean(values: list[float]) -> str:

@@ -26,6 +26,7 @@ def serving(folder, handler=Quiet) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}/"
     finally:
         server.shutdown()
+        server.server_close()
 
 
 def main(folder: str, host: str, port: str) -> None:

@@ -256,6 +256,20 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     assert left.keys() == resumed.keys() and all(torch.equal(left[name], resumed[name]) for name in left)
 
 
+def test_strips_of_a_lost_run_are_not_kept(tmp_path):
+    """A run that was killed before its first checkpoint begins anew, and so does its record."""
+    recipe, folder = tmp_path / "tiny.toml", tmp_path / "run"
+    recipe.write_text(RECIPE)
+    assert run("train", recipe, "--out", folder) == 0
+    file, whole = folder / "record.json", json.loads((folder / "record.json").read_text())
+    lost = whole | {"strips": [*whole["strips"], {"minute": 3, "step": 900, "pictures": 3600, "ema": "gone.webp", "raw": "gone.webp"}]}
+    for made in folder.glob("*.safetensors"):
+        made.unlink()
+    file.write_text(json.dumps(lost))
+    assert run("train", recipe, "--out", folder) == 0
+    assert [strip["step"] for strip in json.loads(file.read_text())["strips"]] == [strip["step"] for strip in whole["strips"]]
+
+
 # Bad input
 
 @pytest.mark.parametrize("arguments, words", [
@@ -285,6 +299,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     (("evaluate", "MODEL", "--n", "1"), ("--n", "'1'", "whole number")),
     (("evaluate", "MODEL", "--sweep", "2:8", "2x8"), ("--sweep", "'2x8'", "W:STEPS")),
     (("evaluate", "MODEL", "--classifier", "MODEL"), ("--classifier", "NeuralDenoiser", "classifier")),
+    (("evaluate", "MODEL", "--classifier", "pets33"), ("--classifier", "'pets33'", "pets32-classifier")),
+    (("evaluate", "MODEL", "--classifier", "scenes64-classifier"), ("--classifier", "2 pets on 64 pixels", "draws 1 on 8")),
     (("train", "gone.toml"), ("'gone.toml'", "TOML")),
     (("train", "ODD"), ("odd.toml", "[training]", "steps", "'many'", "whole number")),
     (("train", "TINY", "--out", "OTHER", "--resume"), ("--resume", "checkpoint.safetensors")),

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import diffusion_lib as dl
+from diffusion_lib import evaluation
 from diffusion_lib.evaluation import (details, frechet_distance, interval, kernel_distance, laplacian_pyramid, moved, nearest,
                                       precision_recall, shadows, share, sliced_wasserstein)
 
@@ -140,6 +141,15 @@ def test_brightness_is_no_detail_but_contrast_is():
     for side in a:
         assert moved(a[side], brighter[side]) < 1e-6 and moved(a[side], a[side]) == 0
         assert abs(moved(a[side], harder[side]) - 2 * float(a[side].abs().mean())) < 1e-6
+
+
+@pytest.mark.parametrize("n", [15, 20, 32])
+def test_of_a_shadow_nothing_is_left_out(n, monkeypatch):
+    """Also where its parts cannot be equal: 15 pictures have 960 patches, and there are 512 parts."""
+    shadow = torch.arange(64.0 * n)[:, None].expand(-1, 128)
+    monkeypatch.setattr(evaluation, "shadows", lambda patches, directions: shadow)
+    kept = details(pictures(n, 16))[16]
+    assert kept.shape == (512, 128) and kept[-1, 0] >= 64 * n - 1 - n / 8 and abs(kept.mean() - shadow.mean()) < 0.5
 
 
 def test_details_do_not_depend_on_the_order_of_the_pictures():

@@ -143,6 +143,11 @@ def test_guidance_does_not_sample_the_sharpened_density():
     assert mean > sharp_mean + 0.5 and std < 0.7 * sharp_std
 
 
+def test_one_text_is_no_condition_of_many_pictures():
+    with pytest.raises(ValueError, match="cond is 'a cat', .* list of 3 texts"):
+        dl.ClassifierFreeGuidance(model_on(dl.CosineSchedule()), 2.0)(torch.zeros(3, 1), 0.5, "a cat")
+
+
 @pytest.mark.parametrize("interval", [(-0.1, 1.0), (0.0, 1.1), (0.7, 0.3)])
 def test_bad_interval(interval):
     with pytest.raises(ValueError, match="interval is .* 0 <= low <= high <= 1"):

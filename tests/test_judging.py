@@ -283,7 +283,7 @@ def test_a_classifier_of_scenes_is_judged_on_scenes():
     assert result["accuracy"]["seen"]["hat"] == share(hats.flatten()).value
 
 
-@pytest.mark.parametrize("call", [lambda: Protocol(n=2), lambda: Protocol(training_n=0),
+@pytest.mark.parametrize("call", [lambda: Protocol(n=2), lambda: Protocol(training_n=0), lambda: Protocol(distance_n=2),
                                   lambda: Protocol(sweep=(Setting(1.0, 0, 5),)),
                                   lambda: attribute_accuracy(torch.zeros(3, 7), torch.zeros(2, 7))])
 def test_bad_input_is_refused(call):

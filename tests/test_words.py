@@ -80,3 +80,5 @@ def test_a_wrong_vocabulary_is_refused(words, length, wrong):
 def test_what_is_no_text_is_refused():
     with pytest.raises(ValueError, match="7"):
         VOCABULARY.encode([7])
+    with pytest.raises(ValueError, match=r"texts is 'a cat', .* such as \['a cat'\]"):
+        VOCABULARY.encode("a cat")                           # else it would be five texts of one letter

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from diffusion_lib import zoo
 from diffusion_lib.denoisers import Clamped, Denoiser
@@ -13,8 +12,10 @@ from diffusion_lib.guidance import ClassifierFreeGuidance
 from diffusion_lib.judging import attribute_accuracy, draw, prompts, real_pictures
 from diffusion_lib.losses import stratified_t
 from diffusion_lib.networks.classifier import answers
+from diffusion_lib.networks.layers import count_flops, count_parameters
 from diffusion_lib.process import diffuse
 from diffusion_lib.random import CounterGenerator, randn
+from diffusion_lib.realism import features
 from diffusion_lib.schedules import RectifiedFlowSchedule
 
 from .common import GUIDANCE, SIZE
@@ -38,16 +39,12 @@ class Judge:
 
     def __init__(self, judging: Judging = Judging()):
         self.rules, self.classifier = judging, zoo.load("pets32-classifier")
-        self.real = self.features(real_pictures(judging.real, SIZE, judging.seed + 1)[0])
-
-    @torch.inference_mode()
-    def features(self, pictures: Tensor) -> Tensor:
-        return torch.cat([self.classifier.features(part) for part in pictures.split(250)])
+        self.real = features(self.classifier, real_pictures(judging.real, SIZE, judging.seed + 1)[0])
 
     def floor(self) -> float:
         """The Fréchet distance that as many fresh real pictures have."""
         fresh = real_pictures(self.rules.pictures, SIZE, self.rules.seed + 2)[0]
-        return frechet_distance(self.features(fresh), self.real)
+        return frechet_distance(features(self.classifier, fresh), self.real)
 
     def looks_at(self, model: Denoiser) -> dict:
         """How often everything asked for is found, of seen and held-out combinations; the Fréchet distance; the error of a guess.
@@ -59,7 +56,7 @@ class Judge:
         asked = [prompts(rules.pictures, rules.seed, held_out) for held_out in (False, True)]
         drawn = [draw(guided, wishes, SIZE, 1.0, rules.steps, rules.seed) for wishes in asked]  # 1: guided as it is
         seen, held_out = (self.found(pictures, wishes) for pictures, wishes in zip(drawn, asked))
-        return {"seen": seen, "held_out": held_out, "frechet": frechet_distance(self.features(drawn[0]), self.real),
+        return {"seen": seen, "held_out": held_out, "frechet": frechet_distance(features(self.classifier, drawn[0]), self.real),
                 "guess": self.guess(straight)}
 
     def found(self, pictures: Tensor, asked: Tensor) -> float:
@@ -78,7 +75,4 @@ class Judge:
 
 def cost(model: Denoiser) -> dict[str, float]:
     """Of what is asked: its parameters, and the operations of one answer about one picture (2 a multiply-add)."""
-    x, cond = torch.zeros(1, 3, SIZE, SIZE), prompts(1, 0)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(x, 0.5, cond)
-    return {"parameters": sum(p.numel() for p in model.parameters()), "flops": counter.get_total_flops()}
+    return {"parameters": count_parameters(model), "flops": count_flops(model.network, (3, SIZE, SIZE), prompts(1, 0))}

@@ -1,4 +1,4 @@
-"""One run of one library, in that library's environment:  python -m peers.learner diffusers --minutes 6 --seed 0 --folder runs/...
+"""One run of one library, in that library's environment:  python -m peers.learner diffusers --minutes 6 --at 1 3 6 --seed 0 --folder runs/...
 
 It writes a row to FOLDER/points.jsonl at each of the minutes in --at, judged while the clock stands still, and the state
 of the run beside it: a run that was killed goes on from the last of them.
@@ -37,15 +37,17 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     choices = SETTINGS[options.library]["choices"]
     settings = choices[options.choice or next(iter(choices))]
+    if options.library != OURS:
+        declare_missing_operators()
+    library = importlib.import_module(f".{module_of(options.library)}", __package__)     # before the clock runs
     judge, desk = Judge(Judging(**options.judging)), Desk(options.folder)
     desk.watch.watch_optimizers()
     keep_freed_memory()
-    if options.library != OURS:
-        declare_missing_operators()
-    pupil = importlib.import_module(f".{module_of(options.library)}", __package__).Taught(settings, options.seed, options.minutes, desk)
+    pupil = library.Taught(settings, options.seed, options.minutes, desk)
     restore(pupil, options.folder / "state.pt")
-    head = {"settings": settings, **cost(pupil.averaged()), "dtype": str(fastest_dtype(torch.device("cpu"))).removeprefix("torch."),
-            "torch": torch.__version__, "frechet_floor": judge.floor(), "judging": asdict(judge.rules)}
+    with desk.watch.paused():
+        head = {"settings": settings, **cost(pupil.averaged()), "dtype": str(fastest_dtype(torch.device("cpu"))).removeprefix("torch."),
+                "torch": torch.__version__, "frechet_floor": judge.floor(), "judging": asdict(judge.rules)}
     print(json.dumps({"head": head}), flush=True)
     learn(pupil, judge, desk, options)
 

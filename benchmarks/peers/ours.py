@@ -19,14 +19,13 @@ class Taught(Pupil):
         text = (ROOT / "recipes" / f"{settings['recipe']}.toml").read_text(encoding="utf-8")
         self.recipe = parse_recipe(text.replace("seed = 7", f"seed = {seed}"), settings["recipe"])
         config = replace(self.recipe.config, steps=None, minutes=minutes, checkpoint_minutes=0.5)
-        file = desk.folder / "ours.safetensors"
-        if file.is_file():
-            values = load_training(file)[1].values
-            self.steps = values["steps"]
-            desk.watch.set(values["seconds"])
+        file, self.model = desk.folder / "ours.safetensors", self.recipe.model
+        if file.is_file():                                   # its averaged weights, should no lesson follow
+            self.model, state = load_training(file)
+            self.steps = state.values["steps"]
+            desk.watch.set(state.values["seconds"])
         diffusion_lib.averaging.EMA.update = desk.watch.timed("averaging", diffusion_lib.averaging.EMA.update)
-        self.model = self.recipe.model
-        self.run = train(self.model, desk.pets, config, loss=self.recipe.loss, clock=desk.watch, checkpoint=file,
+        self.run = train(self.recipe.model, desk.pets, config, loss=self.recipe.loss, clock=desk.watch, checkpoint=file,
                          resume=file if file.is_file() else None)
 
     @property

@@ -45,6 +45,8 @@ def guidance_dial(record: dict, pictures: Mapping[str, Tensor], labels: Mapping[
     widget, or HTML for the published book. Raises ValueError where the pictures do not fit the record.
     """
     shape = len(record["wishes"]), len(record["scales"]) * record["statics"]
+    if len(labels) != 2:
+        raise ValueError(f"labels names {list(labels)}, but the figure compares two models")
     for name in labels:
         if len(pictures[name]) != shape[0] * shape[1]:
             raise ValueError(f"there are {len(pictures[name])} pictures of {name}, but the record speaks of {shape[0]} wishes and {shape[1]} pictures of each")

@@ -16,7 +16,7 @@ from ..random import CounterGenerator
 from ..samplers import DDIM, static, trajectory
 from ..schedules import uniform_times
 from ._base import LiveFigure, film, grey_film, module_source, present, recorded, still_row
-from ._walks import SCHEDULE, T, Walk, on_the_clock
+from ._walks import SCHEDULE, Walk, grid, on_the_clock
 from .dream_machine import JUDGE, NETWORK, names, notices
 
 MARKER = (1.0, 0.75, -0.8)                                   # the colour of the pen, in [-1, 1]
@@ -49,8 +49,7 @@ def record_highlights(denoiser: NeuralDenoiser, prompts: Mapping[str, str], *, s
 
 
 def _record(denoiser: NeuralDenoiser, language: str, prompt: str, seed: int, steps: int, guidance: float, size: int) -> Highlights:
-    if T % steps:
-        raise ValueError(f"steps is {steps}, but it has to divide {T}, so that every stop is a whole number t")
+    stops = grid(steps)[:-1]
     words = denoiser.network.conditioner.vocabulary.read(prompt).words
     asked = [" ".join(words), *(" ".join(words[:k] + words[k + 1:]) for k in range(len(words)))]
     x = static((1, 3, size, size), SCHEDULE, generator=CounterGenerator(seed)).expand(len(asked), -1, -1, -1)
@@ -59,7 +58,7 @@ def _record(denoiser: NeuralDenoiser, language: str, prompt: str, seed: int, ste
         *states, last = tqdm(trajectory(guided, x, uniform_times(steps), DDIM(), asked), total=steps + 1, desc=f"walking back ({language})")
     looks = {block: torch.stack([call[block][0] for call in calls]) for block in calls[0]}   # row 0: the whole prompt
     columns = (torch.stack(column) for column in zip(*((s.x[0], s.prediction.x0[0], s.prediction.eps[0]) for s in states)))
-    walk = Walk(" ".join(words), seed, steps, list(range(T, 0, -T // steps)), *columns, last.x[0])
+    walk = Walk(" ".join(words), seed, steps, stops, *columns, last.x[0])
     return Highlights(language, walk, words, looks, last.x[1:])
 
 

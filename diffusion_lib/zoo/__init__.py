@@ -52,7 +52,7 @@ def file_of(name_or_path: str | Path) -> Path:
     shipped = {model.name: model.file for model in models()}
     file = shipped.get(str(name_or_path), Path(name_or_path))
     if not file.is_file():
-        raise ValueError(f"MODEL is {str(name_or_path)!r}, but it has to be a .safetensors file or one of the shipped models: "
+        raise ValueError(f"there is no model {str(name_or_path)!r}: it has to be a .safetensors file or one of the shipped models: "
                          f"{', '.join(shipped) or 'none yet'}")
     return file
 

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...conditioning import Conditioner, TextConditioner
-from .attributes import encode
+from ...conditioning import AttributeConditioner, Conditioner, TextConditioner
+from .attributes import SIZES, encode
 from .captions import GRAMMARS, caption
 from .reading import parse_caption, understand
+
+
+def hears_of_pets(conditioner: object) -> bool:
+    """Whether it can be told of pets: in words, or by the attributes of PartyPets."""
+    return isinstance(conditioner, TextConditioner) or isinstance(conditioner, AttributeConditioner) and conditioner.sizes == SIZES
 
 
 def condition_of(texts: Sequence[str], conditioner: Conditioner) -> Tensor | list[str]:

@@ -43,6 +43,8 @@ const blend = (x, y, a, b) => x.map((value, i) => a * value + b * y[i]);
 const scaled = (x, a) => x.map((value) => a * value);
 const meanOf = (x) => x.reduce((sum, v) => sum + v, 0) / x.length;
 const rmsOf = (x) => Math.sqrt(x.reduce((sum, v) => sum + v * v, 0) / x.length);
+const distanceOf = (a, b) => rmsOf(a.map((value, i) => value - b[i]));
+const cut = (x) => x.map((value) => Math.min(1, Math.max(-1, value)));
 const spreadOf = (x) => { const m = meanOf(x); return Math.sqrt(x.reduce((sum, v) => sum + (v - m) ** 2, 0) / x.length); };
 
 // The average of each 2x2 block: a picture half as wide.

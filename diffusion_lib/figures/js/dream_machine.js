@@ -10,7 +10,6 @@ const NARRATED = ['animal', 'hat', 'accessory'];
 
 // Pixel by pixel x where the mask says so, else y.
 const where = (mask, x, y) => x.map((value, i) => (mask[i % AREA] ? value : y[i]));
-const cut = (x) => x.map((value) => Math.min(1, Math.max(-1, value)));
 
 // Marks what the brush touches on its way from one place to another; places are in pixels.
 function stroke(mask, from, to) {
@@ -40,9 +39,6 @@ async function* redraw(card, now, ask, file, options) {
   }
 }
 
-// The distance of realism.most_alike, of pictures at half size.
-const distanceOf = (a, b) => Math.sqrt(a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0) / a.length);
-
 // What the judge takes a picture for, one thing a question. names: the words for all answers.
 const likeliest = (shares) => shares.indexOf(Math.max(...shares));
 const thingsIn = (seen, names) => ATTRIBUTES.map((kind) => {
@@ -55,7 +51,7 @@ const thingsIn = (seen, names) => ATTRIBUTES.map((kind) => {
 const load = (model) => ({ ...model.get('about') });
 
 const fields = ({ prompt, seed, steps, guidance, scratch }) => ({
-  prompt: { ...written(prompt, 400), write: (text) => text.slice(0, 400) },
+  prompt: written(prompt, 400),
   seed: whole(seed, 0, 2 ** 32 - 1), steps: whole(steps, 1, 50), guidance: among(Array.from({ length: 17 }, (_, i) => i / 2), guidance),
   mode: among(['watch', 'scratch'], scratch ? 'scratch' : 'watch'), brush: among(['clear', 'cover']),
   k: whole(-1, -1, 50),                                      // the step that is shown; -1: nothing has been drawn
@@ -152,8 +148,9 @@ function lettersPart(say) {
   const blocks = markup`<div class="live-typed"></div>`, status = markup`<span class="live-note" role="status"></span>`;
   let text = '';
   const copy = quietButton(say('copyLetters'), async () => {
-    await navigator.clipboard?.writeText(text).catch(() => {});
-    status.textContent = say('lettersCopied');
+    const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+    if (!copied) getSelection().selectAllChildren(blocks);   // then Ctrl-C does
+    status.textContent = copied ? say('lettersCopied') : '';
   });
   const node = markup`<details><summary>${say('letters')}</summary>${blocks}<p class="live-own">${[copy, status]}</p></details>`;
   return { node, draw: (film) => {
@@ -183,8 +180,8 @@ function build({ model, data, state, say, language, changed }) {
   const card = rubbable(now.canvas, rub), clock = markup`<div class="live-clock"></div>`;
   now.node.prepend(card);
   const existed = existedPart(data, say), letters = lettersPart(say), decided = decidedPart(say);
-  const knob = (name, range) => numberInput(say(name), state[name], range, (value) => { state[name] = value; changed(); });
-  const seed = knob('seed', [0, 2 ** 32 - 1, 1]);
+  const knob = (name, range, then = changed) => numberInput(say(name), state[name], range, (value) => { state[name] = value; then(); });
+  const seed = knob('seed', [0, 2 ** 32 - 1, 1], () => { state.card = null; if (state.mode === 'scratch') { halt(); arrange(); } changed(); });
   const reseed = () => { seed.lastChild.value = state.seed = Math.floor(1e4 * Math.random()); state.card = null; };
   const another = button(say('another'), () => { halt(); reseed(); if (state.mode === 'scratch') arrange(); else start(); });
   const pick = (part, options, then) => choice(options.map((one) => say(one)).join(' / '), options.map((one) => [one, say(one)]),
@@ -239,7 +236,7 @@ function build({ model, data, state, say, language, changed }) {
   async function fail(error) {
     const { prompt, seed } = data.recorded;
     tell(markup`<strong>${troubleIn(error, language)}</strong>`, element('span', say.quoting(say('instead', { prompt, seed }))));
-    state.film = Object.assign(await recordedFilm(data.recorded), { prompt, done: true });
+    state.film = Object.assign(await recordedFilm(data.recorded), { prompt, seed, done: true });
     mode.querySelector('input').click();
     arrange();
   }
@@ -251,7 +248,7 @@ function build({ model, data, state, say, language, changed }) {
       return clearing();
     }
     return work(async (network, options) => {
-      const film = state.film = Object.assign([], { prompt: state.prompt }), { steps, seed } = state;
+      const { prompt, steps, seed } = state, film = state.film = Object.assign([], { prompt, seed });
       clockFor(steps);
       for await (const here of walk(network.ask, network.file, { ...options, steps, seed })) {
         if (!node.isConnected) { leave(); return; }
@@ -375,7 +372,7 @@ function build({ model, data, state, say, language, changed }) {
 
   function leave() { halt(); time?.stop(); close(); }
   const cellsOf = (seen) => thingsIn(seen, data.names[language]).map(({ name, share }) => `${name} ${percent(share)}`);
-  const numbers = () => [{ title: `${state.prompt} · ${say('seed')} ${state.seed}`,
+  const numbers = () => [{ title: `${(state.film.prompt ? state.film : state).prompt} · ${say('seed')} ${(state.film.prompt ? state.film : state).seed}`,
     head: [say('steps'), ...ATTRIBUTES.map((kind) => say(kind))],
     rows: state.film.map(({ k, seen }) => [k, ...(seen ? cellsOf(seen) : [])]) }];
 

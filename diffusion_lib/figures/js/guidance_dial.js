@@ -216,7 +216,7 @@ async function load(model) {
 }
 
 const fields = ({ scales, wishes, measured, own }) => ({ model: among([...measured.map(({ name }) => name), 'own']), wish: whole(0, 0, wishes.length - 1),
-  mark: whole(scales.indexOf(1), 0, scales.length - 1), prompt: { ...written(own.prompt, 400), write: (text) => text.slice(0, 400) }, seed: whole(own.seed, 0, 2 ** 32 - 1),
+  mark: whole(scales.indexOf(1), 0, scales.length - 1), prompt: written(own.prompt, 400), seed: whole(own.seed, 0, 2 ** 32 - 1),
   answer: kept(() => -1), drawn: kept(() => []) });
 
 function build({ model, data, state, say, language, changed }) {

@@ -24,8 +24,6 @@ const changeOf = (a, b) => { const area = a.length / 3; return Float32Array.from
   for (let c = 0; c < 3; c++) far = Math.max(far, Math.abs(a[c * area + (i % area)] - b[c * area + (i % area)]));
   return far - 1;
 }); };
-const distanceOf = (a, b) => rmsOf(a.map((value, i) => value - b[i]));
-const cut = (x) => x.map((value) => Math.min(1, Math.max(-1, value)));
 
 // One answer's looks (`watched`) as `views_of` in Python has them: [{ of, maps: one of each token }]. First all heads of all
 // blocks of one size, then the heads of the last block of each, one by one.
