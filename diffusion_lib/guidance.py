@@ -1,6 +1,6 @@
 """Steering: denoisers made of denoisers.
 
-Guidance takes two beliefs about the same x_t and mixes them, so it is itself a `Denoiser`, and samplers do not know
+Guidance takes two beliefs about the same x_t and combines them, so it is itself a `Denoiser`, and samplers do not know
 that it exists.
 """
 

@@ -1,6 +1,7 @@
 """The checks of the chapter on prompts: right answers pass, each anticipated slip gets its own words, other numbers other answers."""
 
 import math
+from collections import Counter
 
 import pytest
 import torch
@@ -79,6 +80,8 @@ def test_slips():
     (lambda w, known: near(w, known, lambda a, b: one_slip(a, b) and (len(a) != len(b) or sorted(a) == sorted(b))), "has one wrong letter"),
     (lambda w, known: near(w, known, lambda a, b: one_slip(a, b) and sorted(a) != sorted(b)), "two neighbours in the wrong order"),
     (lambda w, known: near(w, known, lambda a, b: one_slip(a, b) or sorted(a) == sorted(b) and a != b), "more than one swap"),
+    (lambda w, known: near(w, known, lambda a, b: one_slip(a, b) or sorted(a) == sorted(b) and sum(map(str.__ne__, a, b)) == 2), "more than one swap"),
+    (lambda w, known: near(w, known, lambda a, b: one_slip(a, b) or len(a) == len(b) + 1 and not Counter(b) - Counter(a)), "more than one slip away"),
     (lambda w, known: near(w, known, lambda a, b: one_slip(a, b) or a == b), "It is known"),
     (lambda w, known: list(known), "more than one slip away"),
     (lambda w, known: near(w, known)[:1], "it has to be"),

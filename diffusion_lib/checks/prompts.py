@@ -100,7 +100,7 @@ def one_letter_off(answer) -> str:
 
     Reference: Damerau 1964, the four kinds of slips; these are the words at distance 1.
     """
-    cases = ("bat", "caat", "ct", "dgo", "frown", "ong", "pikg", "scraf", "scrfa", "elephant", "కుక్", "పిల్ల", "")
+    cases = ("bat", "caat", "ct", "dgo", "god", "gipn", "frown", "ong", "pikg", "scraf", "scrfa", "elephant", "కుక్", "పిల్ల", "")
     for word in cases:
         given = call(answer, word, list(KNOWN))
         if isinstance(given, str) or not isinstance(given, (list, tuple, set, frozenset)):
