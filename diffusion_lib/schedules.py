@@ -177,7 +177,7 @@ class LinearBetaSchedule(NoiseSchedule):
         i = place.floor().clamp(max=self.num_steps - 1)
         u, (c0, c1, c2, c3) = place - i, self._cubics[i.long().cpu()].to(place.device).unbind(-1)
         log_alpha_bar, slope = c0 + u * (c1 + u * (c2 + u * c3)), self.num_steps * (c1 + u * (2 * c2 + u * 3 * c3))
-        alpha, sigma = torch.exp(log_alpha_bar / 2), torch.sqrt(-torch.expm1(log_alpha_bar))
+        alpha, sigma = torch.exp(log_alpha_bar / 2), torch.sqrt(torch.expm1(log_alpha_bar).abs())
         return Coefficients(alpha, sigma, alpha * slope / 2, -alpha**2 * slope / (2 * sigma))    # the last is infinite at t = 0
 
 

@@ -223,8 +223,8 @@ def race(name: str, record: dict) -> str:
                      ", ".join(str(run["seed"]) for run in own), f"{fmean(end['pictures'] for end in ends):,.0f}",
                      *(mean([end[quality] for end in ends]) for quality in ("seen", "held_out", "frechet")),
                      mean([run["frechet_floor"] for run in own])])
-    about = (f"The same pictures, minutes, number of parameters and judge for all (`{record['made by']}`): means ± standard "
-             f"deviations over seeds.")
+    about = (f"The same pictures, number of parameters and judge for all (`{record['made by']}`); minutes and seeds as in the table. "
+             f"Means, ± standard deviations where there are several seeds.")
     return "\n\n".join([f"### {name}", about, table(
         ["library", "minutes", "seeds", "pictures seen", "all right, seen", "all right, held out", "Fréchet distance", "its floor"], rows)])
 

@@ -38,6 +38,11 @@ SOLUTIONS = {
 }
 
 
+def test_torchs_own_clipping_is_right_too():
+    """It divides by the length + 1e-6."""
+    assert training.clipping(lambda gs, m: [g * min(1.0, m / (norm(gs) + 1e-6)) for g in gs]).passed
+
+
 @pytest.mark.parametrize("check", SOLUTIONS, ids=lambda c: c.__name__)
 def test_right_answers_pass_and_stubs_stay_calm(check):
     assert check(SOLUTIONS[check]).passed

@@ -66,7 +66,13 @@ def test_group_norm():
     assert unet.group_norm(nn.functional.group_norm).passed and unet.group_norm(normalised).passed
 
 
+def by_std(x, groups):
+    grouped = x.unflatten(1, (groups, -1))
+    return ((grouped - grouped.mean((2, 3, 4), keepdim=True)) / (grouped.std((2, 3, 4), keepdim=True) + 1e-5)).flatten(1, 2)
+
+
 @pytest.mark.parametrize("wrong, says", [
+    (by_std, "std() divides by"),
     (lambda x, groups: nn.functional.batch_norm(x, None, None, training=True), "BatchNorm"),
     (lambda x, groups: normalised(x, x.shape[1]), "Each channel is normalised by itself"),
     (lambda x, groups: normalised(x, 1), "as if there were one group"),

@@ -80,6 +80,11 @@ def test_rates_are_the_slopes(schedule):
     assert max_error(d_sigma, (schedule.sigma(INSIDE + h) - schedule.sigma(INSIDE - h)) / (2 * h)) < 1e-7
 
 
+def test_at_the_picture_static_begins_infinitely_fast():
+    schedule = dl.LinearBetaSchedule()
+    assert math.copysign(1, float(schedule.sigma(0.0))) == 1 and float(schedule.rates(0.0)[1]) == math.inf
+
+
 @by_schedule
 def test_rates_are_the_derivatives(schedule):
     t = INSIDE.clone().requires_grad_()

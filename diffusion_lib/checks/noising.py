@@ -1,4 +1,4 @@
-"""Checks on the way up, from picture to static: mixing, where the static wins, how long dice leave something, many small steps,
+"""Checks on the way down, from picture to static: mixing, where the static wins, how long dice leave something, many small steps,
 what static is.
 """
 
@@ -37,7 +37,7 @@ def mix(answer) -> str:
     same(call(answer, picture, -static, 0.1, 0.9), 0.1 * picture - 0.9 * static, {
         "It was right once, with keep = 0.8 and amount = 0.6, but not with other numbers: use the arguments keep and amount.":
             keep * picture - amount * static})
-    return "Turned-down picture plus turned-down static: that is the whole way up, in one line."
+    return "Turned-down picture plus turned-down static: that is the whole way down, in one line."
 
 
 @check

@@ -88,7 +88,7 @@ def clipping(answer) -> str:
             at(lambda gs, m: [g / _together(gs) if _together(gs) > m else g for g in gs]),
         "Too long gradients are thrown away. Their direction is still good: shorten them.":
             at(lambda gs, m: [g * 0 if _together(gs) > m else g for g in gs]),
-    }, tolerance=1e-9)
+    }, tolerance=1e-6)                                       # PyTorch divides by the length + 1e-6
     return "One factor for all layers: the direction stays, only the step becomes shorter."
 
 

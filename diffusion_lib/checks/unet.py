@@ -117,6 +117,8 @@ def group_norm(answer) -> str:
         "The mean is still there: take it away before you divide.": (grouped / torch.sqrt(variance + 1e-5)).flatten(1, 2),
         "The mean is taken away, and the spread is not yet 1: divide by it.": (grouped - mean).flatten(1, 2),
         "1e-5 is added to the variance, under the square root.": _normalised(grouped, (2, 3, 4), eps=0.0).flatten(1, 2),
+        "std() divides by n - 1, and 1e-5 belongs under the square root: take var(..., unbiased=False) + 1e-5, then its root.":
+            ((grouped - mean) / (grouped.std((2, 3, 4), keepdim=True) + 1e-5)).flatten(1, 2),
         "1e-5 is added under the square root, to the variance, not to the spread.": ((grouped - mean) / (variance.sqrt() + 1e-5)).flatten(1, 2),
     }, tolerance=1e-9)
     flat = torch.full((1, 4, 2, 2), 0.5, dtype=torch.float64)
