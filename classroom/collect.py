@@ -8,9 +8,11 @@ Nothing is unpacked to disk and no link is followed.
 
 import io
 import json
+import lzma
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -39,7 +41,7 @@ def collect(folder: Path) -> list[Found]:
     everything = [(Path(place), folders, names) for place, folders, names in os.walk(folder)]
     linked = [place / name for place, folders, _ in everything for name in folders if (place / name).is_symlink()]
     for path in sorted([place / name for place, _, names in everything for name in names] + linked):
-        inside = PurePosixPath(path.relative_to(folder).as_posix())
+        inside = PurePosixPath(os.fsencode(path.relative_to(folder)).decode("utf-8", "replace"))      # a name may be anything
         one = Found(str(inside), inside.parts[0] if len(inside.parts) > 1 else "", modified=path.lstat().st_mtime)
         if path.is_symlink() or not path.is_file():
             found.append(_said(one, "not read: it is a link or a device, not a file"))
@@ -81,7 +83,7 @@ def _unpacked(one: Found, name: str, depth: int) -> Iterator[Found]:
             return
         owners = _owners([PurePosixPath(entry.filename).parts for entry in entries], PurePosixPath(name).stem)
         contents = [archive.read(entry) for entry in entries]
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
         yield _said(one, f"not unpacked: {error or type(error).__name__}")
         return
     place, folder, modified = one.place, one.folder, one.modified
@@ -93,7 +95,7 @@ def _unpacked(one: Found, name: str, depth: int) -> Iterator[Found]:
 
 def _owners(paths: list[tuple[str, ...]], archive: str) -> list[str]:
     """Whose each file of an archive is: the archive's name, or the folders' in it where it holds only folders, and several."""
-    real = [path for path in paths if path[0] != "__MACOSX"]
+    real = [path for path in paths if path and path[0] != "__MACOSX"]
     common = os.path.commonprefix([path[:-1] for path in real]) if real else ()
     below = {path[len(common)] for path in real if len(path) > len(common) + 1}
     several = len(below) > 1 and all(len(path) > len(common) + 1 for path in real if path[-1].endswith(".ipynb"))
@@ -112,7 +114,8 @@ def read(content: bytes) -> list[tuple[str, str, dict]]:
         raise ValueError(f"its JSON is broken ({error})"[:160]) from None
     cells = data.get("cells") if isinstance(data, dict) else None
     if cells is None and isinstance(data, dict) and isinstance(data.get("worksheets"), list):  # notebooks before 2015
-        cells = [cell for sheet in data["worksheets"] if isinstance(sheet, dict) for cell in sheet.get("cells") or ()]
+        sheets = [sheet["cells"] for sheet in data["worksheets"] if isinstance(sheet, dict) and isinstance(sheet.get("cells"), list)]
+        cells = [cell for sheet in sheets for cell in sheet]
     if not isinstance(cells, list):
         raise ValueError("it is JSON, but not a notebook")
     return [_cell(cell) for cell in cells if isinstance(cell, dict)]
@@ -121,6 +124,7 @@ def read(content: bytes) -> list[tuple[str, str, dict]]:
 def _cell(cell: dict) -> tuple[str, str, dict]:
     source = cell.get("source", cell.get("input", ""))
     source = "".join(map(str, source)) if isinstance(source, list) else str(source)
+    source = source.encode("utf-8", "replace").decode("utf-8")                       # half an emoji, which JSON allows and no file can hold
     metadata = cell.get("metadata")
     return str(cell.get("cell_type")), source.replace("\r\n", "\n"), metadata if isinstance(metadata, dict) else {}
 

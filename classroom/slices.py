@@ -7,6 +7,7 @@ name that is needed.
 """
 
 import ast
+import contextlib
 import functools
 import re
 import symtable
@@ -26,7 +27,10 @@ class Piece:
 
 
 def without_magic(source: str) -> str:
-    """The source with IPython's own lines (`%timeit`, `!pip`, `help?`) blanked, at the same line numbers."""
+    """The source with IPython's own lines (`%timeit`, `!pip`, `help?`) blanked, at the same line numbers; plain Python as it is."""
+    with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        ast.parse(source)                                    # there a line may begin with % or !=
+        return source
     return MAGIC.sub(lambda line: f"{line[1] or line[2] or ''}pass", source)
 
 

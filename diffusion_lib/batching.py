@@ -19,8 +19,11 @@ def batches(dataset: Dataset, batch_size: int, seed: int, *, start: int = 0, ran
     be endless, and read in its own order. A batch is what `dataset.__getitems__` gives, or the collated samples.
     batch_size: pictures a step, over all processes. rank, processes: this process takes every `processes`-th picture of
     each batch, from the `rank`-th on. workers: further processes that prepare batches ahead.
+    Raises ValueError where the dataset is empty.
     """
     size = len(dataset) if hasattr(dataset, "__len__") else None
+    if size == 0:
+        raise ValueError("dataset is empty, but a batch needs at least one picture")
 
     @functools.lru_cache(maxsize=2)
     def order(epoch: int) -> list[int]:

@@ -12,6 +12,7 @@ JSON; `BridgedPipeline.from_pretrained(folder)` reads them, once this module is 
 Needs the package diffusers, which nothing else here does.
 """
 
+import inspect
 from typing import NamedTuple
 
 import torch
@@ -21,7 +22,7 @@ from diffusers.models.unets.unet_2d import UNet2DOutput
 from torch import Tensor
 
 from .checkpoints import build, describe
-from .conditioning import UNSAID
+from .conditioning import UNSAID, AttributeConditioner
 from .denoisers import NeuralDenoiser
 from .pictures import to_image
 from .random import Generator, randn
@@ -110,10 +111,12 @@ class BridgedPipeline(DiffusionPipeline):
         set_uniform_times(scheduler, num_inference_steps)
         x = latents.to(self.device) * getattr(scheduler, "init_noise_sigma", 1.0)
         both = torch.cat([attributes, torch.full_like(attributes, UNSAID)])
+        own = isinstance(generator, torch.Generator) and "generator" in inspect.signature(scheduler.step).parameters
+        draws = {"generator": generator} if own else {}      # a scheduler that adds noise draws it from the same seed
         for i in self.progress_bar(scheduler.timesteps):
             seen = scheduler.scale_model_input(x, i) if hasattr(scheduler, "scale_model_input") else x
             told, untold = self.unet(torch.cat([seen, seen]), i, both).sample.chunk(2)
-            x = scheduler.step(untold + guidance_scale * (told - untold), i, x).prev_sample
+            x = scheduler.step(untold + guidance_scale * (told - untold), i, x, **draws).prev_sample
         return ImagePipelineOutput(images=[to_image(picture) for picture in x])
 
 
@@ -133,8 +136,11 @@ def set_uniform_times(scheduler: SchedulerMixin, steps: int) -> None:
 def open_in_diffusers(denoiser: NeuralDenoiser, scheduler: SchedulerMixin, sample_size: int = 32) -> BridgedPipeline:
     """A pipeline of diffusers around a model of ours. sample_size: width and height of its pictures, in pixels.
 
-    Raises ValueError for a scheduler whose clock we do not have (see `clock_of`).
+    Raises ValueError for a scheduler whose clock we do not have (see `clock_of`), and for a model that listens to texts or to nothing.
     """
+    if not isinstance(denoiser.network.conditioner, AttributeConditioner):
+        raise ValueError(f"denoiser listens to {type(denoiser.network.conditioner).__name__}, but the pipeline hands on attributes: "
+                         f"it has to have an AttributeConditioner")
     clock = clock_of(scheduler)
     unet = BridgedUNet(describe(denoiser), describe(clock.schedule), clock.first, clock.T, clock.language, sample_size)
     unet.model.load_state_dict(denoiser.state_dict())

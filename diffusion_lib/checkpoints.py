@@ -116,8 +116,8 @@ def save_checkpoint(path: str | Path, model: nn.Module, *, training: TrainingSta
 def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> nn.Module:
     """Rebuild a model from its file alone, float32, in evaluation mode.
 
-    path: of a file that `save_checkpoint` wrote. device: where the model is to live. Raises CheckpointError (a ValueError) naming the file where it is truncated, altered or not one of ours, and
-    FileNotFoundError where there is none.
+    path: of a file that `save_checkpoint` wrote. device: where the model is to live. Raises CheckpointError (a ValueError)
+    naming the file where it is truncated, altered or not one of ours, and FileNotFoundError where there is none.
     """
     return _read(Path(path))[0].to(device)
 
@@ -142,7 +142,7 @@ def _read(path: Path) -> tuple[nn.Module, TrainingState | None]:
         with torch.random.fork_rng(devices=[]):              # the fresh weights, overwritten at once, cost no random numbers
             model = build(config["model"])
         model.load_state_dict(weights)                       # copies into float32 parameters
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} cannot be rebuilt: {' '.join(str(error).split())[:300]}") from error
     training = None
     if "training" in config:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .losses import LossTerms
+from .random import rand, randn
 
 
 def augment(x: Tensor, noise: float, shift: int, generator: torch.Generator | None) -> Tensor:
@@ -15,12 +16,12 @@ def augment(x: Tensor, noise: float, shift: int, generator: torch.Generator | No
 
     x: (B, C, H, W); noise: largest standard deviation; shift: largest number of pixels. Returns the same shape.
     """
-    right, down = torch.randint(-shift, shift + 1, (2,), generator=generator).tolist()
+    where = generator.device if generator is not None else "cpu"
+    right, down = torch.randint(-shift, shift + 1, (2,), generator=generator, device=where).tolist()
     padded = nn.functional.pad(x, (shift,) * 4, mode="replicate")
     height, width = x.shape[-2:]
     x = padded[..., shift + down:shift + down + height, shift + right:shift + right + width]
-    strength = noise * torch.rand(len(x), 1, 1, 1, generator=generator).to(x.device)
-    return x + strength * torch.randn(x.shape, generator=generator).to(x.device)
+    return x + noise * rand((len(x), 1, 1, 1), generator, x.device) * randn(x.shape, generator, x.device)
 
 
 def classification_loss(classifier: nn.Module, x: Tensor, attributes: Tensor, *, noise: float = 0.15, shift: int = 2,

@@ -43,7 +43,9 @@ class Muon(AdamW):
 
     @torch.no_grad()
     def step(self, closure: Callable | None = None):
-        """One step for everything that has a gradient."""
+        """One step for everything that has a gradient. Raises ValueError for a closure: the gradients have to be there already."""
+        if closure is not None:
+            raise ValueError("closure is given, but Muon takes its step from gradients that are there already")
         lr = self.param_groups[0]["lr"]
         for weight in self.matrices:
             if weight.grad is None:
@@ -56,7 +58,7 @@ class Muon(AdamW):
             length = 0.2 * max(direction.shape) ** 0.5
             weight.mul_(1 - lr * self.weight_decay).add_(orthogonal(direction).view_as(weight), alpha=-lr * length)
             weight.grad = None                               # AdamW passes over what has no gradient
-        return super().step(closure)
+        return super().step()
 
 
 def orthogonal(matrix: Tensor, rounds: int = 5) -> Tensor:

@@ -36,8 +36,8 @@ class MixtureDenoiser(Denoiser):
         if weights.shape != (k,) or covs.shape != (k, d, d):
             raise ValueError(f"weights {tuple(weights.shape)} and covs {tuple(covs.shape)} do not fit means {(k, d)}: "
                              f"they have to be {(k,)} and {(k, d, d)}")
-        if (weights < 0).any():
-            raise ValueError(f"weights are {weights.tolist()}, but none may be below 0")
+        if (weights < 0).any() or not weights.sum() > 0:
+            raise ValueError(f"weights are {weights.tolist()}, but none may be below 0, and one has to be above")
         self.schedule = schedule
         eigenvalues, axes = torch.linalg.eigh(covs)          # C = axes diag(eigenvalues) axes^T
         for name, value in [("log_weights", torch.log(weights / weights.sum())), ("means", means),

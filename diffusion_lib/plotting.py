@@ -173,8 +173,10 @@ def plot_loss(history: History, ax: Axes | None = None, *, smooth: int = 20) -> 
 def plot_loss_by_t(history: History, ax: Axes | None = None, *, rows: int = 20) -> Axes:
     """At which times the network errs: the mean loss in each part of [0, 1], at the beginning and at the end of the run.
 
-    rows: how many rows of the history each of the two curves is a mean of.
+    rows: how many rows of the history each of the two curves is a mean of. Raises ValueError where the history has no row yet.
     """
+    if not history.loss_by_t:
+        raise ValueError("history is empty, but there has to be a row to plot: one is written every log_every steps")
     ax, loss = _axes(ax), torch.tensor(history.loss_by_t, dtype=torch.float64)            # (rows, bins)
     edges = torch.linspace(0, 1, loss.shape[1] + 1)
     for part, name, colour, style in ((loss[:rows], "first", ORANGE, "--"), (loss[-rows:], "last", BLUE, "-")):

@@ -55,12 +55,13 @@ def normal(seed: int | Tensor, index: Tensor) -> Tensor:
 
 
 class CounterGenerator:
-    """A seed and a position in its endless row of numbers.
+    """A seed and a position in its row of numbers, which has 2^31 places.
 
     Place i holds the two uniforms 2i and 2i + 1 of the seed: `randn` uses both, `rand` the first. Each draw moves the
     position on by as many places as it used, so two draws never share a number, whichever law they follow.
 
-    seed: integer in [0, 2^32). position: where to begin, >= 0. Raises ValueError where the seed is anything else.
+    seed: integer in [0, 2^32). position: where to begin, >= 0. Raises ValueError where the seed is anything else,
+    and where the row is at its end.
     """
 
     def __init__(self, seed: int, position: int = 0):
@@ -71,6 +72,8 @@ class CounterGenerator:
     def places(self, shape, device=None) -> Tensor:
         """The next places of the row, as an int64 tensor of `shape`; moves the position on."""
         count = math.prod(shape)
+        if not 0 <= self.position <= 2**31 - count:
+            raise ValueError(f"position is {self.position} and {count} numbers are asked for, but the row of a seed has 2^31 places")
         index = torch.arange(self.position, self.position + count, device=device)
         self.position += count
         return index.reshape(shape)

@@ -70,10 +70,11 @@ class Vocabulary:
     length: int = 32
 
     def __post_init__(self):
+        object.__setattr__(self, "words", tuple(self.words))
         odd = next((word for word in self.words if split(word) != [word]), None)
         twice = next((word for word in self.words if self.words.count(word) > 1), None)
         if odd is not None or twice is not None:
-            raise ValueError(f"words holds {odd or twice!r}, but each has to be one word in lower case, and stand there once")
+            raise ValueError(f"words holds {(twice if odd is None else odd)!r}, but each has to be one word in lower case, and stand there once")
         if self.length < 1:
             raise ValueError(f"length is {self.length}, but a text has to have room for at least 1 word")
 

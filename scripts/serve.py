@@ -32,9 +32,10 @@ def serving(folder, handler=Quiet) -> Iterator[str]:
 def main(folder: str, host: str, port: str) -> None:
     try:
         server = server_of(folder, host, int(port))
-    except OSError as error:
-        raise SystemExit(f"Port {port} cannot be used ({error.strerror}). Take another one: make book PORT=8001")
-    print(f"The book is open at http://localhost:{port}   (Ctrl-C stops it)", flush=True)
+    except (OSError, OverflowError, ValueError) as error:
+        raise SystemExit(f"HOST={host} PORT={port} cannot be used ({getattr(error, 'strerror', None) or error}). For example: make book PORT=8001")
+    shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::") else host
+    print(f"The book is open at http://{shown}:{port}   (Ctrl-C stops it)", flush=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:

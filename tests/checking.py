@@ -57,7 +57,7 @@ class EveryCheck:
     def test_grading_lets_nothing_else_through(self, check, setting, monkeypatch):
         monkeypatch.setenv(setting, "1")
         assert self.ask(check, self.solutions[check]).passed
-        for answer in (None, "nonsense"):
+        for answer in (None, "nonsense", float("nan")):
             with pytest.raises(CheckFailed):
                 self.ask(check, answer)
 

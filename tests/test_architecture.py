@@ -40,7 +40,7 @@ LAYERS = {
     "averaging": (4, ()),
     "batching": (4, ()),
     "optimizers": (4, ()),
-    "checkpoints": (4, ("averaging",)),
+    "checkpoints": (4, ()),
     "training": (4, ("averaging", "batching", "checkpoints", "optimizers")),
     "classification": (4, ()),
     "realism": (4, ()),
@@ -69,7 +69,6 @@ THIRD_PARTY = {
     "torch": None,                                           # everywhere
     "numpy": ("data", "evaluation", "checkpoints"),
     "safetensors": ("checkpoints",),
-    "accelerate": ("training",),
     "tqdm": None,                                            # progress bars
     "PIL": ("data",),
 }

@@ -20,6 +20,11 @@ class Numbers(Endless):
         return self.length
 
 
+def test_an_empty_dataset_is_refused():
+    with pytest.raises(ValueError, match="dataset is empty"):
+        batches(Numbers(0), 4, 0)
+
+
 def taken(dataset, batch_size, count, seed=0, **rest):
     source = batches(dataset, batch_size, seed, **rest)
     return [next(source).tolist() for _ in range(count)]

@@ -76,6 +76,18 @@ def test_static_from_a_seed_is_ours(pets32):
     assert (levels(image) - levels(dl.to_image(ours))).abs().max() <= 1
 
 
+def test_a_seed_is_for_the_noise_on_the_way_too(pets32):
+    pipe = open_in_diffusers(pets32, DDPMScheduler(**BETAS))
+    pipe.set_progress_bar_config(disable=True)
+    first, second, other = (pipe(WISH, num_inference_steps=3, generator=torch.Generator().manual_seed(seed)).images[0] for seed in (1, 1, 2))
+    assert (levels(first) == levels(second)).all() and (levels(first) != levels(other)).any()
+
+
+def test_models_that_read_are_refused():
+    with pytest.raises(ValueError, match="listens to TextConditioner, but"):
+        open_in_diffusers(dl.zoo.load("pets32-text"), FlowMatchEulerDiscreteScheduler())
+
+
 def test_clocks():
     """Their timestep i is our t: i / 1000 for flows, (i + 1) / 1000 where there are betas."""
     schedule, first, T, language = clock_of(DDPMScheduler(beta_schedule="linear"))

@@ -256,6 +256,8 @@ def test_folder_takes_all_kinds_and_folders_inside(tmp_path):
     Image.new("RGBA", (9, 9), (255, 0, 0, 0)).save(tmp_path / "a.png")             # transparent: white
     Image.new("P", (9, 9), 0).save(tmp_path / "c.gif")
     (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "receipt.pdf").write_bytes(b"%PDF-1.4")      # which Pillow can write, but not read
+    (tmp_path / "holiday.png").mkdir()
     (tmp_path / "._a.png").write_bytes(b"what some systems leave behind")
     folder = PictureFolder(str(tmp_path), 4)
     assert [file.name for file in folder.files] == ["a.png", "grey.JPG", "c.gif"]

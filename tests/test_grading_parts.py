@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 import zipfile
 from pathlib import Path
@@ -20,7 +21,7 @@ from classroom.overlay import laid_over
 from classroom.recognise import Recognised, recognise
 from classroom.report import Graded, for_a_spreadsheet, words, write_grades
 from classroom.sandboxed import wire
-from classroom.slices import needed_for, piece, statements
+from classroom.slices import needed_for, piece, statements, without_magic
 
 STEMS = ["01_static", "13_sampling"]
 ONE = json.dumps({"cells": [{"cell_type": "code", "source": ["a = 1\n", "b"], "metadata": {}}]}).encode()
@@ -35,6 +36,13 @@ ONE = json.dumps({"cells": [{"cell_type": "code", "source": ["a = 1\n", "b"], "m
 def test_a_student_is_known_by_the_files_name_where_there_is_no_folder(place, student):
     assert student_of(Found(place, ""), STEMS) == student
     assert student_of(Found(f"eva/{place}", "eva"), STEMS) == "eva"
+
+
+def archive_of(name: str, content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr(name, content)
+    return file.getvalue()
 
 
 def archive(*names: str) -> bytes:
@@ -68,6 +76,27 @@ def test_nothing_is_followed_or_lost(tmp_path):
     fates = {one.place: one.fate or "read" for one in collect(tmp_path)}
     assert "a link" in fates["ada/x.ipynb"] and "a link" in fates["ada/folder"]
     assert fates["ada/two.zip: inner.zip: 13.ipynb"] == "read"
+
+
+def test_one_odd_file_does_not_end_the_grading_of_a_class(tmp_path):
+    spoilt = bytearray(archive_of("13.ipynb", ONE * 200))
+    spoilt[60:90] = b"\xff" * 30                              # in the middle of what was compressed
+    (tmp_path / "ada.zip").write_bytes(spoilt)
+    (tmp_path / "ben.zip").write_bytes(archive_of(".", ONE))
+    (tmp_path / "cem.ipynb").write_bytes(b'{"worksheets": [{"cells": 5}]}')
+    (tmp_path / "dan.ipynb").write_bytes(b'{"cells": [{"cell_type": "code", "source": "a = 1  # \\ud83d"}]}')
+    (tmp_path / os.fsdecode(b"Jos\xe9")).mkdir()
+    (tmp_path / os.fsdecode(b"Jos\xe9") / "13.ipynb").write_bytes(ONE)
+    found = {one.place: one for one in collect(tmp_path)}
+    assert "not unpacked" in found["ada.zip"].fate and found["ben.zip"].fate and not found["cem.ipynb"].cells
+    for one in found.values():                               # everything can be written down
+        assert json.dumps([one.place, one.folder, one.fate, one.cells], ensure_ascii=False).encode("utf-8")
+    assert found["dan.ipynb"].cells[0][1] == "a = 1  # ?" and [one.folder for one in found.values() if "Jos" in one.place] == ["Jos\ufffd"]
+
+
+@pytest.mark.parametrize("source", ["wait = (\n    steps\n    % 10\n)", "same = (a\n        != b)", "x = '''\n%d\n!\n'''"])
+def test_plain_python_is_left_as_it_is(source):
+    assert without_magic(source) == source and without_magic(f"%time\n{source}\n!ls") != source
 
 
 def test_notebooks_of_all_kinds_are_read():

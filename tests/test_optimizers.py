@@ -75,3 +75,8 @@ def test_a_run_with_muon_goes_on_where_it_was_stopped(tmp_path):
 def test_an_unknown_optimizer_is_refused_by_name():
     with pytest.raises(ValueError, match="optimizer is 'sgd', but it has to be one of .*adamw.*muon"):
         dl.TrainConfig(steps=1, optimizer="sgd")
+
+
+def test_a_closure_is_refused():
+    with pytest.raises(ValueError, match="closure is given"):
+        Muon(nn.Linear(32, 32), weight_decay=0.0).step(lambda: 0.0)

@@ -160,3 +160,8 @@ def test_the_loss_by_time_at_both_ends_of_the_run():
     first, last = ax.patches
     assert close(first.get_data().values[[0, 2]], [1.5, 3.0]) and close(last.get_data().values[[0, 2]], [29.5, 3.0])
     assert close(first.get_data().edges, [0, 1 / 3, 2 / 3, 1])
+
+
+def test_without_a_row_there_is_nothing_to_plot_by_time():
+    with pytest.raises(ValueError, match="history is empty"):
+        plotting.plot_loss_by_t(History())

@@ -120,3 +120,9 @@ def test_seeds_of_32_bits():
 def test_bad_seed(seed):
     with pytest.raises(ValueError, match=f"seed is {seed}"):
         CounterGenerator(seed)
+
+
+@pytest.mark.parametrize("position", [-1, 2**31 - 4])
+def test_the_row_of_a_seed_has_two_ends(position):
+    with pytest.raises(ValueError, match=f"position is {position} and 5 numbers"):
+        randn((5,), CounterGenerator(7, position))

@@ -73,6 +73,8 @@ def encode(value, functions: list, depth: int = 0):
         return {"ellipsis": True}
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu().contiguous()
+        if value.dtype not in DTYPES.values():               # such as uint16
+            value = value.to(torch.float64 if value.is_floating_point() else torch.int64)
         data = value.reshape(-1).view(torch.uint8).numpy().tobytes() if value.numel() else b""
         return {"tensor": str(value.dtype).split(".")[1], "shape": list(value.shape), "data": base64.b64encode(data).decode()}
     if isinstance(value, (numpy.ndarray, numpy.generic)) and value.dtype.kind in "biufc":

@@ -126,6 +126,8 @@ def one_number(answer, what: str = "one number") -> float:
     given = as_numbers(answer, torch.zeros((), dtype=torch.float64))
     if given.ndim:
         raise Wrong(f"The check needs {what}, but it got several: {given.numel()} of them.")
+    if not torch.isfinite(given):
+        raise Wrong(f"The check needs {what} (whole numbers and fractions will do), but it got {float(given)}.")
     return float(given)
 
 

@@ -2,6 +2,8 @@
 a scratch-off card, what may be said aloud, and which picture of an archive is most alike.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -99,6 +101,8 @@ def said_aloud(answer, sure: float) -> str:
     said = []
     for shares, wanted in cases:
         given = call(answer, list(shares), list(NAMES))
+        if isinstance(given, Tensor) and given.numel() != 1:
+            raise Wrong("The check needs a word, but it got several numbers: which name belongs to the largest?")
         if isinstance(given, (int, float, Tensor)) and not isinstance(given, bool):
             raise Wrong(f"The check needs a word, but it got the number {float(given):g}: which name stands at that place?")
         if not isinstance(given, str):
@@ -127,7 +131,7 @@ def most_alike(answer) -> str:
     given = call(answer, picture, archive)
     if isinstance(given, Tensor) and given.numel() == 1:
         given = given.item()
-    if not isinstance(given, (int, float)) or given != round(given) or not 0 <= given < len(archive):
+    if not isinstance(given, (int, float)) or not math.isfinite(given) or given != round(given) or not 0 <= given < len(archive):
         raise Wrong(f"The check needs the place of a picture in the archive, a whole number from 0 to {len(archive) - 1}, "
                     f"but it got {given!r}"[:160] + ".")
     if int(given) in wrong:

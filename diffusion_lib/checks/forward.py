@@ -110,7 +110,7 @@ def straight_in_log_snr(answer, ends: float) -> str:
         raise Wrong("The check needs two numbers for each t: return alpha, sigma.")
     if any(part is None or part is ... for pair in returned for part in pair):
         raise NotAttempted
-    given = torch.stack([torch.stack([as_numbers(part, t).reshape(()) for part in pair]) for pair in returned])
+    given = torch.stack([torch.tensor([one_number(part, "two numbers for each t, alpha and sigma") for part in pair], dtype=t.dtype) for pair in returned])
 
     def pairs(alpha2: Tensor) -> Tensor:
         return torch.stack([alpha2, 1 - alpha2], 1)

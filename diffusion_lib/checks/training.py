@@ -50,7 +50,7 @@ def memory_of_average(answer, decay: float) -> str:
     }.items():
         if n == value:
             raise Wrong(what_is_wrong)
-    if not math.isfinite(n) or n != round(n) or n < 1:
+    if n != round(n) or n < 1:
         raise Wrong("Updates are counted in whole numbers, from 1 on.")
     raise Wrong(f"After {int(n):,} updates the share is {decay**n:.3g}. " + ("That is still too much: it takes longer." if n < right else
                 "It was below one half long before."))

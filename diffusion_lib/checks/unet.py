@@ -38,9 +38,8 @@ def reach(answer, convs: int, halvings: int) -> str:
     _named(given, {
         _reach([1] * (layers + halvings)): "You let every layer add 2. After a halving, each step on the small map is two pixels of the picture: later layers count double.",
         _reach([1] * layers): "The strides are missing, and so are the windows of the halving convolutions: these are 3×3 too.",
-        _reach(level * 1 + ([2] + level) * halvings, growth=3): "A window of 3 adds 2 places, not 3: the middle one was seen already.",
+        _reach(level + ([2] + level) * halvings, growth=3): "A window of 3 adds 2 places, not 3: the middle one was seen already.",
         right - 1: "This is the sum alone. One place sees itself too: add 1.",
-        right // 2: "This looks like the distance from the middle to the edge. The question is how wide the part is from edge to edge.",
         (right - 1) // 2: "This looks like the distance from the middle to the edge. The question is how wide the part is from edge to edge.",
         right**2: "This is the area of what it sees. The question is how wide it is.",
         1 + sum(2 * convs * 2**k for k in range(halvings + 1)): "The halving convolutions are missing: their windows are 3×3 too, and see before they stride.",
@@ -94,7 +93,7 @@ def _normalised(x: Tensor, dims: tuple[int, ...], unbiased: bool = False, eps: f
 def group_norm(answer) -> str:
     """A function (x (B, C, H, W), groups) -> x with each group of neighbouring channels of each picture at mean 0 and spread 1.
 
-    1e-5 is added to the variance, which is divided by n, not by n - 1. Reference: Wu and He 2018, eq. 1 to 3.
+    1e-5 is added to the variance, which is divided by n, not by n - 1. Reference: Wu and He 2018, eq. 1, 2 and 7.
     """
     generator = CounterGenerator(6)
     loud = torch.tensor([1.0, 3.0, 0.05])[:, None, None, None] * torch.arange(1, 7)[:, None, None] ** 0.5

@@ -103,8 +103,9 @@ class PictureFolder(Dataset):
             raise ValueError(f"size is {size}, but a picture needs at least 1 pixel")
         if not self.folder.is_dir():
             raise ValueError(f"folder is {str(folder)!r}, but there is no such folder")
-        known = Image.registered_extensions()
-        self.files = sorted(path for path in self.folder.rglob("*") if path.suffix.lower() in known and not path.name.startswith("."))
+        readable = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+        self.files = sorted(path for path in self.folder.rglob("*")
+                            if path.suffix.lower() in readable and path.is_file() and not path.name.startswith("."))
         if not self.files:
             raise ValueError(f"folder is {str(folder)!r}, but there is no picture in it (such as .jpg, .png or .webp)")
 

@@ -282,7 +282,8 @@ function readWords(text, { words, length }) {
 // A network and a judge together, in `kept.network` and `kept.judge`, from when somebody first asks until `closeBoth`. progress: told
 // the bytes of both, [so far, all].
 async function openBoth(kept, model, name, { progress, signal }) {
-  const far = [[0, 0], [0, 0]], of = (who) => (...bytes) => { far[who] = bytes; progress([0, 1].map((i) => far[0][i] + far[1][i])); };
+  const models = model.get('models') ?? {}, whole = (file) => [0, ['unet', file].reduce((sum, one) => sum + (models[one]?.bytes ?? 0), 0)];
+  const far = [whole('pets32-classifier'), whole(name)], of = (who) => (...bytes) => { far[who] = bytes; progress([0, 1].map((i) => far[0][i] + far[1][i])); };
   kept.judge ??= await openJudge(model, { progress: of(0), signal });
   return kept.network ??= await openModel(model, name, { progress: of(1), signal });
 }
@@ -362,6 +363,7 @@ function watched(ask, file, tell) {
 // The stops of a walk of so many steps: what x_t is made of there (alpha, sigma), and what the network's answer (a, b).
 function stopsOf({ walks, data_std: spread }, steps) {
   const first = ((steps - 1) * (steps + 2)) / 2;
+  if (!(steps >= 1 && 4 * (first + steps) < walks.length)) throw new Error(`a walk of ${steps} steps is not in the table of this model`);
   return Array.from({ length: steps + 1 }, (_, k) => {
     const [alpha, sigma, a, b] = walks.subarray(4 * (first + k), 4 * (first + k) + 4);
     return {

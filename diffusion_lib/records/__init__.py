@@ -6,12 +6,9 @@
 import json
 from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
 
-from .training_runs import FOLDER, RecordedRun, load_run, run_names
+from .training_runs import FOLDER, RecordedRun, load_run, picture_in, run_names
 
 
 def read(name: str) -> dict:
@@ -21,9 +18,8 @@ def read(name: str) -> dict:
 
 def pictures(name: str) -> Tensor:
     """The square pictures that lie side by side in the file `name`, (N, 3, H, H) in [-1, 1]. Raises ValueError as `read`."""
-    with Image.open(_file(name, ".webp")) as strip:
-        x = torch.from_numpy(np.array(strip.convert("RGB"))) / 127.5 - 1             # (H, N H, 3)
-    return x.unflatten(1, (-1, len(x))).permute(1, 3, 0, 2)
+    x = picture_in(_file(name, ".webp"))                     # (3, H, N H)
+    return x.unflatten(2, (-1, x.shape[1])).permute(2, 0, 1, 3)
 
 
 def _file(name: str, ending: str) -> Path:

@@ -53,13 +53,15 @@ class RecordedRun:
 
 def read_strip(file: Path, count: int) -> Tensor:
     """The pictures of one strip that `runs.Record` wrote: (count, 3, H, W), in [-1, 1]."""
-    strip = _picture(file)
+    strip = picture_in(file)
     height, width = strip.shape[1], (strip.shape[2] + GAP) // count - GAP
     return torch.stack([strip[:, :, i * (width + GAP):][:, :height, :width] for i in range(count)])
 
 
-def _picture(file: Path) -> Tensor:
-    return torch.from_numpy(np.array(Image.open(file).convert("RGB"))).permute(2, 0, 1) / 127.5 - 1
+def picture_in(file: Path) -> Tensor:
+    """What a picture file holds: (3, H, W), in [-1, 1]."""
+    with Image.open(file) as image:
+        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1) / 127.5 - 1
 
 
 def pack_run(folder: Path, recipe: str, destination: Path, kept: tuple[int, ...] = KEPT) -> None:
@@ -84,7 +86,7 @@ def load_run(name: str, folder: Path = FOLDER) -> RecordedRun:
     if name not in run_names(folder):
         raise ValueError(f"name is {name!r}, but it has to be one of the recorded runs: {', '.join(run_names(folder)) or 'none yet'}")
     values = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-    sheet, rows = _picture(folder / f"{name}.webp"), 2 * len(values["minute"])
+    sheet, rows = picture_in(folder / f"{name}.webp"), 2 * len(values["minute"])
     side = sheet.shape[1] // rows
     pictures = sheet.unflatten(1, (rows, side)).unflatten(3, (-1, side)).permute(1, 3, 0, 2, 4)            # (2 M, P, 3, side, side)
     history = {column: _with_nan(numbers) for column, numbers in values["history"].items()}

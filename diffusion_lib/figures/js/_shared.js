@@ -341,7 +341,7 @@ function timeline({ last, say, describe, show, marks = '', seconds = 8, at = 0 }
   on(plus, 'click', () => jump(t + 1));
   on(back, 'click', () => toggle(-1));
   on(forth, 'click', () => toggle(1));
-  return { node, go, jump, toggle, stop: clock.stop, get t() { return t; } };
+  return { node, go, jump, toggle, stop: clock.stop, get t() { return t; }, get way() { return clock.way; } };
 }
 
 export { bits, uniform, normal, staticOf, ALPHA_BAR, walkStates };

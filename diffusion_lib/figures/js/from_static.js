@@ -32,7 +32,9 @@ function build({ data: walks, state, say, language, changed }) {
     rows: walks.map((walk) => [walk.caption[language], ...[meanOf, spreadOf].map((of) => of(pictureAt(walk, state.t)).toFixed(3))]) }];
 
   time.go(state.t);
-  return { node, numbers, stop: time.stop, begin: () => { if (!calm()) setTimeout(() => time.toggle(-1), 900); } };
+  let soon;
+  const begin = () => { if (!calm()) soon = setTimeout(() => { if (!time.way && time.t === T) time.toggle(-1); }, 900); };
+  return { node, numbers, begin, stop: () => { clearTimeout(soon); time.stop(); } };
 }
 
 export default live({ load, fields, build });
