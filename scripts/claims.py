@@ -20,6 +20,10 @@ from typing import NamedTuple
 import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from classroom.slices import without_magic  # noqa: E402
+
 PAGE = ROOT / "book" / "claims.md"
 CLAIM = re.compile(r"\*\*Claim (\d+\.\d+)\.\*\*\s+(.+?)(?=\n\s*\n|\n\*\*Claim|\Z)", re.DOTALL)
 MENTION = re.compile(r"\*\*Claim\b")
@@ -64,7 +68,7 @@ def asserts_something(code: str) -> bool:
 
 def assertions(code: str) -> list[str]:
     """The lines of a cell that can fail: each assert of something that is not a constant, each call to assert_close and its like."""
-    code = re.sub(r"^\s*[%!].*$", "pass", code, flags=re.MULTILINE)
+    code = without_magic(code)
     found = []
     for node in ast.walk(ast.parse(code)):
         asserted = isinstance(node, ast.Assert) and not isinstance(node.test, ast.Constant)

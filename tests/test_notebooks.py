@@ -11,6 +11,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import diffusion_lib as dl
+from classroom.slices import without_magic
 from scripts.stamp_notebooks import archive, for_colab, stamp
 from scripts.tidy_notebooks import ALWAYS, RECORDS, SETUP_METADATA, SETUP_TEXT, measured, text_of, tidy
 
@@ -32,7 +34,7 @@ def prose_cells(stem: str):
 
 def parsed(cell) -> ast.Module:
     """The cell as Python: IPython's own lines (`%pip`, `!ls`) are blanked."""
-    return ast.parse(re.sub(r"^\s*[%!].*$", "pass", cell.source, flags=re.MULTILINE))
+    return ast.parse(without_magic(cell.source))
 
 
 @each
@@ -151,6 +153,7 @@ def definitions(stem: str):
 def test_no_name_is_defined_twice():
     """Neither in two notebooks nor in a notebook and the library: ideas are built by hand once, then imported."""
     where = [(name, stem) for stem in NOTEBOOKS for name in set(definitions(stem))]
+    where += [(name, "diffusion_lib") for name in dir(dl) if not name.startswith("_")]
     twice = [name for name, count in Counter(name for name, _ in where).items() if count > 1]
     assert not twice, [pair for pair in where if pair[0] in twice]
 
