@@ -1,9 +1,9 @@
 """A reader learns to read before it is shown a picture: what does a caption say about each pet?
 
 Every pet asks the words one learned question, as the places of a picture will later. Of what it hears, a small head for each
-attribute says which value was meant. Who is left and who is right decides nearly nothing about how wrong a denoiser is,
-so one that learns to read from pictures alone finds it out very late; here half of the answers depend on it. Afterwards the reader
-stays as it is, as in large models, whose readers come from elsewhere.
+attribute says which value was meant, or that it was left open. Which pet stands on the left decides nearly nothing about how
+wrong a denoiser is, so one that learns to read from pictures alone finds it out very late; here every answer depends on it.
+Afterwards the reader stays as it is, as in large models, whose readers come from elsewhere.
 
 Reference: Saharia et al. 2022, section 2.1 (readers that learned from text alone, and are kept frozen).
 """
@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from .conditioning import UNSAID
 from .losses import LossTerms
 from .networks.attention import Attention, heads_of
 from .networks.text import TextEncoder
@@ -35,10 +34,10 @@ class Comprehension(nn.Module):
         width = reader.words.embedding_dim
         self.reader, self.attend = reader, Attention(heads_of(width, 32))
         self.questions, self.kv = nn.Parameter(torch.randn(pets, width)), nn.Linear(width, 2 * width)
-        self.heads = nn.ModuleList(nn.Linear(width, size) for size in sizes)
+        self.heads = nn.ModuleList(nn.Linear(width, size + 1) for size in sizes)            # the last answer: not said
 
     def forward(self, numbers: Tensor) -> tuple[Tensor, ...]:
-        """numbers: (B, L) int64, of words; 0 is no word. Returns logits (B, P, size) for each attribute."""
+        """numbers: (B, L) int64, of words; 0 is no word. Returns logits (B, P, size + 1) for each attribute."""
         tokens, mask = self.reader(numbers[:, :int((numbers > 0).sum(1).max())])             # (B, 1 + L, D), (B, 1 + L)
         asked = self.questions.expand(len(numbers), -1, -1)  # (B, P, D)
         heard = F.silu(self.attend(asked, *self.kv(tokens).chunk(2, dim=2), mask))           # (B, P, D)
@@ -46,13 +45,13 @@ class Comprehension(nn.Module):
 
 
 def comprehension_loss(model: Comprehension, numbers: Tensor, said: Tensor, *, generator=None) -> LossTerms:
-    """How surprised the heads are by what was meant: cross-entropy in nats, summed over everything that was said.
+    """How surprised the heads are by what was meant: cross-entropy in nats, summed over all attributes, said or left open.
 
     numbers: (B, L) int64. said: (B, P, A) int64, -1 where nothing was said; (B, A) for one pet. A loss for `train`; as no time and
     no noise is drawn, t is 0 everywhere and `generator` unused.
     """
     said = said.view(len(said), -1, len(model.heads))        # (B, P, A)
-    each = [F.cross_entropy(logits.float().movedim(2, 1), wanted, ignore_index=UNSAID, reduction="none")
+    each = [F.cross_entropy(logits.float().movedim(2, 1), wanted % logits.shape[2], reduction="none")    # -1 is the last answer
             for logits, wanted in zip(model(numbers), said.unbind(2))]                       # A of (B, P)
     per_sample = sum(each).sum(1)
     return LossTerms(per_sample.mean(), per_sample, torch.zeros(len(said), dtype=torch.float64))

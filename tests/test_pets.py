@@ -113,6 +113,15 @@ def test_unsaid_hides_half_the_attributes_of_that_share_of_pets():
     assert torch.equal(PartyPets(8).batch(range(50))[0], PartyPets(8, unsaid=0.4).batch(range(50))[0])
 
 
+def test_of_scenes_sometimes_nearly_nothing_is_said():
+    """Of 14 attributes as often 0 to 2 are left as 12 to 14, and the one background is said of both pets or of neither."""
+    hidden = PartyPets(64, scene=True, unsaid=1.0).attributes(range(4000)) == UNSAID
+    told, background = (~hidden).flatten(1).sum(1), list(ATTRIBUTES).index("background")
+    assert (hidden[:, 0, background] == hidden[:, 1, background]).all()
+    assert all(0.14 < ((told >= low) & (told <= low + 2)).double().mean() < 0.26 for low in (0, 6, 12))
+
+
+
 # --- the drawing ---
 
 @pytest.mark.parametrize("attribute", NAMES)

@@ -64,12 +64,15 @@ def training_caption(attributes: Tensor | Sequence[int], key: int, grammar: Gram
 
 
 def training_scene_caption(attributes: Tensor | Sequence[Sequence[int]], key: int, grammar: Grammar = ENGLISH) -> str:
-    """Two pets in words drawn by lot, as in `training_caption`. attributes: (2, A), left pet first."""
+    """Two pets in words drawn by lot, as in `training_caption`; their background is said with one of them.
+
+    attributes: (2, A), left pet first. key: as in `training_caption`.
+    """
     rows = attributes.tolist() if isinstance(attributes, Tensor) else attributes
     lots = Lots(key)
     before, form, behind = ("", "", "") if lots.draw(2) else lots.pick(grammar.frames)
     text = _scene(rows, lots.draw(len(grammar.relations)), grammar, form,
-                  lambda row, form: grammar.say(_drawn(row, lots, grammar), lots.pick(grammar.closed), form, lots.turn()))
+                  lambda row, form: grammar.say(_drawn(row, lots, grammar), lots.pick(grammar.closed), form, lots.turn()), lots.draw(2))
     return before + text + behind
 
 
@@ -128,12 +131,13 @@ def _drawn(row: Sequence[int], lots: Lots, grammar: Grammar) -> list[Word | None
     return said
 
 
-def _scene(rows: Sequence[Sequence[int]], relation: int, grammar: Grammar, form: str, say) -> str:
-    """Two pets and how they stand. say(row, form) says one of them; whose form the relation leaves open stands in `form`."""
+def _scene(rows: Sequence[Sequence[int]], relation: int, grammar: Grammar, form: str, say, place: int = 0) -> str:
+    """Two pets and how they stand. say(row, form) says one of them; whose form the relation leaves open stands in `form`.
+    place: with which the background is said, the pet that is named first (0) or second (1)."""
     pets = dict(zip(("left", "right"), map(list, rows)))
     pieces = grammar.relations[relation]
-    second = [piece[0] for piece in pieces if not isinstance(piece, str)][1]
-    pets[second][column("background")] = UNSAID
+    silent = [piece[0] for piece in pieces if not isinstance(piece, str)][1 - place]
+    pets[silent][column("background")] = UNSAID
     spoken = [piece if isinstance(piece, str) else say(pets[piece[0]], piece[1] or form) for piece in pieces]
     return grammar.repaired("".join(spoken))
 

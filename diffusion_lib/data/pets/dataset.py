@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ...random import bits, uniform
-from .attributes import UNSAID, sample_attributes
+from .attributes import UNSAID, column, sample_attributes
 from .drawing import draw
 from .scenes import draw_scene, sample_scenes
 
@@ -38,7 +38,7 @@ class PartyPets(Batched):
         "held_out" (held-out combinations only), or "all" (every combination: a judge has to know them all).
     scene: two pets side by side before a place, each with its own attributes; best at 64 pixels.
     unsaid: the share of pets of which each attribute is hidden (-1) with probability 1/2, so that a network
-        learns prompts that say little.
+        learns prompts that say little. In scenes the probability is drawn anew for each, evenly in [0, 1).
     seed: integer in [0, 2^32); another seed is another set.
 
     `pets[i]` is (picture (3, size, size) float32 in [-1, 1], attributes (A,) int64); in scenes (2, A), left pet first.
@@ -79,10 +79,16 @@ class PartyPets(Batched):
 
 
 def hide(attributes: Tensor, keys: Tensor, share: float) -> Tensor:
-    """On that share of the pets, replace each attribute by -1 ("not said") with probability 1/2."""
+    """On that share of the pets, replace each attribute by -1 ("not said") with probability 1/2.
+
+    Of scenes there is twice as much to say, and most people say little: there the probability is drawn anew for each.
+    """
     if share == 0:
         return attributes
-    flat = attributes.flatten(1)
-    chance = uniform(keys[:, None], torch.arange(500, 501 + flat.shape[1], device=keys.device))
-    partly = (chance[:, :1] < share) & (chance[:, 1:] < 0.5)
-    return torch.where(partly, UNSAID, flat).reshape(attributes.shape)
+    flat = attributes.flatten(1)                             # (B, A), or (B, 2 A) of scenes
+    chance = uniform(keys[:, None], torch.arange(500, 502 + flat.shape[1], device=keys.device))
+    likely = chance[:, -1:] if attributes.ndim == 3 else 0.5
+    hidden = ((chance[:, :1] < share) & (chance[:, 1:-1] < likely)).reshape(attributes.shape)
+    if attributes.ndim == 3:                                 # both stand before one background
+        hidden[:, 1, column("background")] = hidden[:, 0, column("background")]
+    return torch.where(hidden, UNSAID, attributes)
