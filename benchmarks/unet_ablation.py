@@ -22,7 +22,7 @@ from diffusion_lib.denoisers import NeuralDenoiser
 from diffusion_lib.judging import real_pictures
 from diffusion_lib.losses import diffusion_loss, stratified_t
 from diffusion_lib.networks.attention import SelfAttention
-from diffusion_lib.networks.layers import GROUPS, ResidualBlock, count_flops, count_parameters
+from diffusion_lib.networks.layers import ResidualBlock, count_flops, count_parameters
 from diffusion_lib.networks.unet import UNet
 from diffusion_lib.pictures import image_grid, to_image
 from diffusion_lib.random import CounterGenerator

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +19,7 @@ from nbformat import NotebookNode
 
 from . import sandbox
 from .collect import Found, collect, student_of
-from .copies import ROOT, exercises, source_of, sources_of
+from .copies import ROOT, exercises, sources_of
 from .course import Course
 from .jobs import job
 from .overlay import laid_over

@@ -3,7 +3,7 @@ outside it."""
 
 from nbformat import NotebookNode
 
-from .copies import Exercise, exercises, is_hidden, mark
+from .copies import Exercise, exercises, is_hidden
 from .recognise import Recognised, parsed
 from .slices import Piece, asks_for, needed_for, piece, statements
 

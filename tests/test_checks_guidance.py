@@ -3,7 +3,6 @@
 import inspect
 
 import pytest
-import torch
 
 from diffusion_lib.checks import guidance
 from checking import EveryCheck, nobody_grades  # noqa: F401

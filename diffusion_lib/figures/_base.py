@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import anywidget
-import torch
 import traitlets
 from IPython.display import HTML
 from torch import Tensor

@@ -45,7 +45,7 @@ def on_the_clock(denoiser: Denoiser) -> Denoiser:
     return denoiser.under(SCHEDULE).eval()
 
 
-def grid(steps: int) -> list[int]:
+def stops_of(steps: int) -> list[int]:
     """The stops of a walk and its end, T to 0, whole numbers. Raises ValueError unless `steps` divides T."""
     if steps < 1 or T % steps:
         raise ValueError(f"steps is {steps}, but it has to divide {T}, so that every stop is a whole number t")
@@ -60,7 +60,7 @@ def record_walks(denoiser: Denoiser, captions: list[str], *, seeds: list[int], c
     """
     if len(captions) != len(seeds):
         raise ValueError(f"there are {len(captions)} captions and {len(seeds)} seeds, but each walk needs one of each")
-    stops = grid(steps)
+    stops = stops_of(steps)
     x = torch.cat([static((1, 3, size, size), SCHEDULE, generator=CounterGenerator(seed)) for seed in seeds])
     *states, last = tqdm(trajectory(on_the_clock(denoiser), x, uniform_times(steps), DDIM(), cond), total=steps + 1, desc="walking back")
     columns = (torch.stack(rows, 1) for rows in zip(*((s.x, s.prediction.x0, s.prediction.eps) for s in states)))
@@ -92,7 +92,7 @@ def record_ancestral(denoiser: Denoiser, caption: str, *, seed: int, cond: Tenso
     The first static is `seed`'s places 0 to n - 1 (n numbers in a picture), step k's z (k = 0, 1, ...) the n from
     n (1 + 2 k) on. Raises ValueError where the walk starts no step at one of `keep`.
     """
-    grid, keep = grid(steps), sorted(set(keep), reverse=True)
+    grid, keep = stops_of(steps), sorted(set(keep), reverse=True)
     if not set(keep) <= set(grid[:-1]):
         raise ValueError(f"keep has {sorted(set(keep) - set(grid[:-1]))}, but {steps} steps start only at multiples of {T // steps} above 0")
     generator = CounterGenerator(seed)
@@ -113,7 +113,7 @@ def record_guesses(denoiser: Denoiser, x0: Tensor, caption: str, *, seed: int, c
 
     x0: (3, H, H), in [-1, 1]. Other arguments as in `record_walks`. The last stop is t = 1.
     """
-    stops = [*grid(steps)[:-1], 1]
+    stops = [*stops_of(steps)[:-1], 1]
     eps = randn((1, *x0.shape), CounterGenerator(seed))
     ask = on_the_clock(denoiser)
     rows = []

@@ -16,7 +16,7 @@ from ..random import CounterGenerator
 from ..samplers import DDIM, static, trajectory
 from ..schedules import uniform_times
 from ._base import LiveFigure, film, grey_film, module_source, present, recorded, still_row
-from ._walks import SCHEDULE, Walk, grid, on_the_clock
+from ._walks import SCHEDULE, T, Walk, on_the_clock, stops_of
 from .dream_machine import JUDGE, NETWORK, names, notices
 
 MARKER = (1.0, 0.75, -0.8)                                   # the colour of the pen, in [-1, 1]
@@ -49,7 +49,7 @@ def record_highlights(denoiser: NeuralDenoiser, prompts: Mapping[str, str], *, s
 
 
 def _record(denoiser: NeuralDenoiser, language: str, prompt: str, seed: int, steps: int, guidance: float, size: int) -> Highlights:
-    stops = grid(steps)[:-1]
+    stops = stops_of(steps)[:-1]
     words = denoiser.network.conditioner.vocabulary.read(prompt).words
     asked = [" ".join(words), *(" ".join(words[:k] + words[k + 1:]) for k in range(len(words)))]
     x = static((1, 3, size, size), SCHEDULE, generator=CounterGenerator(seed)).expand(len(asked), -1, -1, -1)

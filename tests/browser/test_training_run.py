@@ -8,7 +8,7 @@ import torch
 import diffusion_lib as dl
 from conftest import figure_data
 from diffusion_lib.figures.training_run import found, shown, thinned
-from reading import canvas_pixels, levels_apart, number, on_screen
+from reading import canvas_pixels, levels_apart, on_screen
 
 STEM = "training_run"
 

@@ -6,7 +6,7 @@
 // What a figure's state is made of: how each part begins, and how a link writes and reads it.
 const whole = (start, low, high) => ({ start, write: String, read: (text) => (/^-?\d+$/.test(text) ? Math.min(high, Math.max(low, Number(text))) : undefined) });
 const among = (options, start = options[0]) => ({ start, write: String, read: (text) => options.find((option) => String(option) === text) });
-const written = (start, longest) => { const short = (text) => text.slice(0, longest); return { start, write: short, read: short }; };
+const written = (start, longest, read = (text) => text.slice(0, longest)) => ({ start, read, write: read });
 // A part that no link holds: a reader's own drawing, an answer given. It outlives a change of language, and Reset makes it anew.
 const kept = (make) => ({ make });
 

@@ -63,7 +63,7 @@ function typed(x, size, width = 32) {
   const nearest = (i, count) => Math.floor(((i + 0.5) * size) / count);
   const row = (i, length, value) => Array.from({ length }, (_, j) => value(nearest(i, lines) * size + nearest(j, width)));
   const shade = (place) => {
-    const [r, g, b] = [0, 1, 2].map((c) => Math.min(1, Math.max(-1, x[c * area + place])));
+    const [r, g, b] = cut([0, 1, 2].map((c) => x[c * area + place]));
     return shades[Math.min(4, Math.floor(((0.299 * r + 0.587 * g + 0.114 * b + 1) / 2) * 5))];
   };
   return Array.from({ length: lines }, (_, i) => row(i, width, shade).join('')).join('\n');
@@ -341,7 +341,7 @@ function timeline({ last, say, describe, show, marks = '', seconds = 8, at = 0 }
   on(plus, 'click', () => jump(t + 1));
   on(back, 'click', () => toggle(-1));
   on(forth, 'click', () => toggle(1));
-  return { node, go, jump, toggle, stop: clock.stop, get t() { return t; }, get way() { return clock.way; } };
+  return { node, go, jump, toggle, stop: clock.stop, get t() { return t; } };
 }
 
 export { bits, uniform, normal, staticOf, ALPHA_BAR, walkStates };

@@ -14,7 +14,7 @@ function build({ data: walks, state, say, language, changed }) {
   const time = timeline({ last: T, say, seconds: 7, show, describe });
   const node = markup`<div class="live-body live-hero">
     <div class="live-wall">${tiles.map((one) => one.node)}</div>
-    <div class="live-caption"><p class="live-readout">${say.rich('readout', { steps: String(steps) })}</p> ${badge('model', say)}</div>
+    <div class="live-caption"><p class="live-readout">${say.rich('readout', { steps })}</p> ${badge('model', say)}</div>
     ${time.node} ${what}</div>`;
   const stepAt = (t) => (t === 0 ? steps : lastStop(stops, t));
 
@@ -33,7 +33,7 @@ function build({ data: walks, state, say, language, changed }) {
 
   time.go(state.t);
   let soon;
-  const begin = () => { if (!calm()) soon = setTimeout(() => { if (!time.way && time.t === T) time.toggle(-1); }, 900); };
+  const begin = () => { if (!calm()) soon = setTimeout(() => { if (time.t === T) time.toggle(-1); }, 900); };
   return { node, numbers, begin, stop: () => { clearTimeout(soon); time.stop(); } };
 }
 

@@ -97,7 +97,7 @@ function measurePart(name, { scales, real, n }, say) {
   const { most, ticks } = MEASURES[name], last = scales.at(-1), x = (w) => (w / last) * WIDE, y = (v) => (1 - Math.min(1, v / most)) * TALL;
   const range = element('span');
   const drawn = chart({ label: say('against', { what: say(`${name}Name`) }), tall: TALL, left: ticks.map((v) => [y(v), percent(v)]), below: [0, 1, 2, 4, 6, 8, 10].map((w) => [x(w), w]),
-    axis: say('axis'), caption: say.rich(name, { range, n: String(n.pictures), real: percent(real[name], 1) }) });
+    axis: say('axis'), caption: say.rich(name, { range, n: n.pictures, real: percent(real[name], 1) }) });
   const band = drawn.path('live-band'), other = drawn.path('live-faint'), line = drawn.path('live-line-belief');
   const curve = (model, of) => model.rows.map((row, i) => [x(scales[i]), y(of(row))]);
   const begin = (model, rest) => {
