@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from peers import OURS, SETTINGS, module_of  # noqa: E402
 from rows import alone, spread, write  # noqa: E402
 from scripts.quiet import refuse_when_busy  # noqa: E402
-from scripts.scoreboard import together  # noqa: E402
+from scripts.races import reached, together  # noqa: E402
 
 ENVIRONMENTS, RUNS = ROOT / "benchmarks" / ".peers", ROOT / "runs"
 RECORD = ROOT / "diffusion_lib" / "records" / "learning_speed.json"
@@ -183,9 +183,9 @@ def as_text(record: dict) -> str:
 
 def means(runs: list[dict], library: str, minutes: float, quality: str) -> dict[float, float]:
     """The mean over the seeds of one library's runs of this length, at each minute that all of them have reached."""
-    own = [{point["minute"]: point[quality] for point in one["points"]} for one in runs_of(runs, library, minutes)]
-    reached = set.intersection(*map(set, own)) if own else set()
-    return {minute: fmean(one[minute] for one in own) for minute in sorted(reached)}
+    own = runs_of(runs, library, minutes)
+    judged = [{point["minute"]: point[quality] for point in one["points"]} for one in own]
+    return {minute: fmean(one[minute] for one in judged) for minute in reached(own)}
 
 
 def runs_of(runs: list[dict], library: str, minutes: float) -> list[dict]:
@@ -207,10 +207,10 @@ def goal(runs: list[dict], minutes: float, quality: str) -> dict | None:
     if not ends or not lengths(runs, OURS):
         return None
     best = max(ends, key=lambda library: better * ends[library])
-    reached = [minute for length in lengths(runs, OURS) for minute, value in means(runs, OURS, length, quality).items()
-               if better * value >= better * ends[best]]
-    return {"quality": quality, "minutes": minutes, "best": best, "value": ends[best], "ours after": min(reached, default=None),
-            "met": bool(reached) and min(reached) <= minutes / WITHIN}
+    good = [minute for length in lengths(runs, OURS) for minute, value in means(runs, OURS, length, quality).items()
+            if better * value >= better * ends[best]]
+    return {"quality": quality, "minutes": minutes, "best": best, "value": ends[best], "ours after": min(good, default=None),
+            "met": bool(good) and min(good) <= minutes / WITHIN}
 
 
 def one_line(point: dict) -> str:

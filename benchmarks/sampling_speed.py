@@ -35,8 +35,8 @@ from diffusion_lib.guidance import ClassifierFreeGuidance  # noqa: E402
 from diffusion_lib.judging import attribute_accuracy, in_words, prompts, real_pictures  # noqa: E402
 from diffusion_lib.networks.classifier import answers  # noqa: E402
 from diffusion_lib.networks.unet import UNet  # noqa: E402
-from diffusion_lib.realism import features  # noqa: E402
 from diffusion_lib.random import CounterGenerator, randn  # noqa: E402
+from diffusion_lib.realism import features  # noqa: E402
 from diffusion_lib.samplers import DDIM, Ancestral, DPMSolverPP2M, Heun, Sampler, sample, trajectory  # noqa: E402
 from diffusion_lib.schedules import uniform_times  # noqa: E402
 from rows import write  # noqa: E402

@@ -6,7 +6,6 @@ sentence that says what was given and what would be right, and in exit code 2.
 
 import argparse
 import json
-import os
 import re
 import shutil
 import sys
@@ -153,8 +152,7 @@ def run_train(options: argparse.Namespace) -> None:
     """Train by a recipe, in a folder of its own."""
     recipe = read_recipe(options.recipe)
     folder = options.out or Path("runs") / recipe.name
-    finished = run_recipe(recipe, folder, options.resume)
-    if int(os.environ.get("RANK", 0)) == 0:                  # of several processes the first one writes it
+    if finished := run_recipe(recipe, folder, options.resume):
         print(f"The finished model is {finished}")
 
 

@@ -38,10 +38,11 @@ from .training import History, TrainStep, train
 STRIP_STEPS, STRIP_GUIDANCE, STRIP_WITHOUT_PROMPTS = 12, 2.0, 8
 
 
-def run_recipe(recipe: Recipe, folder: Path, resume: bool = False) -> Path:
+def run_recipe(recipe: Recipe, folder: Path, resume: bool = False) -> Path | None:
     """Train what a recipe describes and return the file of the finished model.
 
-    folder: where everything is written. resume: go on from the checkpoint that lies there. Raises ValueError where there
+    folder: where everything is written. resume: go on from the checkpoint that lies there. Of several processes only the
+    first one writes; the others return None. Raises ValueError where there
     is nothing to go on from, where a run would be overwritten, and as `train`.
     """
     checkpoint, finished = folder / "checkpoint.safetensors", folder / f"{recipe.name}.safetensors"
@@ -62,7 +63,7 @@ def run_recipe(recipe: Recipe, folder: Path, resume: bool = False) -> Path:
     if accelerator and not accelerator.is_main_process:      # it only computes; the first process writes
         for _ in steps:
             pass
-        return finished
+        return None
     record = Record(recipe, folder, device)
     step = None
     for step in _shown(steps, "train", "pictures"):

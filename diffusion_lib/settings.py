@@ -1,4 +1,4 @@
-"""The values of a recipe become the arguments of functions: their names and types are checked one by one, and a refusal names its place."""
+"""The values of a recipe become the arguments of functions: names and types are checked, and a refusal names its place."""
 
 import inspect
 import types

@@ -21,6 +21,7 @@ from diffusion_lib import zoo  # noqa: E402
 from diffusion_lib.checkpoints import read_about  # noqa: E402
 from diffusion_lib.records.training_runs import FOLDER  # noqa: E402
 from diffusion_lib.zoo.card import NOT_MEASURED, description, measurements, number, percent, sections_of, table  # noqa: E402
+from scripts.races import together  # noqa: E402
 
 NOT_RECORDED = "not recorded"
 FULL_N = 2000                                                # pictures a question for which the bars of shipped models are meant
@@ -227,12 +228,6 @@ def race(name: str, record: dict) -> str:
              f"Means, ± standard deviations where there are several seeds.")
     return "\n\n".join([f"### {name}", about, table(
         ["library", "minutes", "seeds", "pictures seen", "all right, seen", "all right, held out", "Fréchet distance", "its floor"], rows)])
-
-
-def together(runs: list[dict]) -> list[dict]:
-    """Of each run the point at the last minute that all of them have reached; none where there is no such minute."""
-    reached = set.intersection(*({point["minute"] for point in run["points"]} for run in runs))
-    return [point for run in runs for point in run["points"] if reached and point["minute"] == max(reached)]
 
 
 def mean(values: list[float]) -> str:

@@ -38,18 +38,11 @@ def test_a_student_is_known_by_the_files_name_where_there_is_no_folder(place, st
     assert student_of(Found(f"eva/{place}", "eva"), STEMS) == "eva"
 
 
-def archive_of(name: str, content: bytes) -> bytes:
+def archive(*names: str, content: bytes = ONE) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
-        made.writestr(name, content)
-    return file.getvalue()
-
-
-def archive(*names: str) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as made:
         for name in names:
-            made.writestr(name, ONE)
+            made.writestr(name, content)
     return file.getvalue()
 
 
@@ -79,10 +72,10 @@ def test_nothing_is_followed_or_lost(tmp_path):
 
 
 def test_one_odd_file_does_not_end_the_grading_of_a_class(tmp_path):
-    spoilt = bytearray(archive_of("13.ipynb", ONE * 200))
+    spoilt = bytearray(archive("13.ipynb", content=ONE * 200))
     spoilt[60:90] = b"\xff" * 30                              # in the middle of what was compressed
     (tmp_path / "ada.zip").write_bytes(spoilt)
-    (tmp_path / "ben.zip").write_bytes(archive_of(".", ONE))
+    (tmp_path / "ben.zip").write_bytes(archive("."))
     (tmp_path / "cem.ipynb").write_bytes(b'{"worksheets": [{"cells": 5}]}')
     (tmp_path / "dan.ipynb").write_bytes(b'{"cells": [{"cell_type": "code", "source": "a = 1  # \\ud83d"}]}')
     (tmp_path / os.fsdecode(b"Jos\xe9")).mkdir()

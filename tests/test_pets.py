@@ -121,7 +121,6 @@ def test_of_scenes_sometimes_nearly_nothing_is_said():
     assert all(0.14 < ((told >= low) & (told <= low + 2)).double().mean() < 0.26 for low in (0, 6, 12))
 
 
-
 # --- the drawing ---
 
 @pytest.mark.parametrize("attribute", NAMES)

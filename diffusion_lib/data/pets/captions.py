@@ -39,8 +39,8 @@ def scene_caption(attributes: Tensor, order: int = 0, brief: bool = True, gramma
     """Two pets in words; their common background is said once, with the one that is named first.
 
     attributes: (2, A) int64, left pet first. order: the phrasing of both pets, 0 to len(grammar.orders) - 1; of those
-    that may stand inside a sentence it is number `order`, counted round and round. brief: as in `caption`. relation: how it is said
-    where they are, 0 to len(grammar.scenes) - 1. Raises ValueError for an order or relation that the language does not have.
+    that may stand inside a sentence it is number `order`, counted round and round. brief: as in `caption`.
+    relation: how it is said where they are, 0 to len(grammar.scenes) - 1. Raises ValueError for an order or relation that the language does not have.
     """
     _check("order", order, grammar.orders)
     _check("relation", relation, grammar.scenes)

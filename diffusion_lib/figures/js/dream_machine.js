@@ -372,7 +372,8 @@ function build({ model, data, state, say, language, changed }) {
 
   function leave() { halt(); time?.stop(); close(); }
   const cellsOf = (seen) => thingsIn(seen, data.names[language]).map(({ name, share }) => `${name} ${percent(share)}`);
-  const numbers = () => [{ title: `${(state.film.prompt ? state.film : state).prompt} · ${say('seed')} ${(state.film.prompt ? state.film : state).seed}`,
+  const titleOf = ({ prompt, seed }) => `${prompt} · ${say('seed')} ${seed}`;
+  const numbers = () => [{ title: titleOf(state.film.length ? state.film : state),
     head: [say('steps'), ...ATTRIBUTES.map((kind) => say(kind))],
     rows: state.film.map(({ k, seen }) => [k, ...(seen ? cellsOf(seen) : [])]) }];
 
