@@ -12,7 +12,6 @@ A checkpoint of a running training is the same file with more tensors in it (tra
 import hashlib
 import inspect
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 
 from .conditioning import AttributeConditioner, ClassConditioner, TextConditioner
 from .denoisers import NeuralDenoiser
+from .files import write_atomically
 from .networks.classifier import Classifier, ClassifierConfig, PairClassifier
 from .networks.unet import UNet, UNetConfig
 from .process import Parameterization, parameterization_named
@@ -110,7 +110,7 @@ def save_checkpoint(path: str | Path, model: nn.Module, *, training: TrainingSta
         config["training"] = training.values
     text = json.dumps(config, sort_keys=True)
     metadata = {"format": FORMAT, "config": text, "sha256": _digest(text, tensors)}
-    _write_atomically(Path(path), _in_fixed_order(safetensors.torch.save(tensors, metadata)))
+    write_atomically(Path(path), _in_fixed_order(safetensors.torch.save(tensors, metadata)))
 
 
 def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> nn.Module:
@@ -195,17 +195,3 @@ def _in_fixed_order(content: bytes) -> bytes:
     header = json.dumps(json.loads(content[8:end]), sort_keys=True).encode()
     header += b" " * (-len(header) % 8)
     return len(header).to_bytes(8, "little") + header + content[end:]
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    """Write beside `path`, wait until it is on the disk, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,12 +1,11 @@
 """The command line: `python -m diffusion_lib train | sample | evaluate | models`.
 
-Only reading arguments and printing happen here; what a command does is a call into the library. Wrong input ends in one
+Only what is asked and what is printed stands here; what a command does is a call into the library. Wrong input ends in one
 sentence that says what was given and what would be right, and in exit code 2.
 """
 
 import argparse
 import json
-import re
 import shutil
 import sys
 import tomllib
@@ -20,12 +19,13 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from . import zoo
+from .arguments import Parser, UsageError, number, setting, whole
 from .checkpoints import read_about
 from .conditioning import TextConditioner
 from .data.pets import GRAMMARS, NAMES, Wish, hears_of_pets, wish_in_attributes, wish_in_words
 from .denoisers import NeuralDenoiser
 from .guidance import ClassifierFreeGuidance
-from .judging import Protocol, Setting, judge, judge_classifier
+from .judging import Protocol, judge, judge_classifier
 from .networks.classifier import Classifier
 from .pictures import enlargement, image_grid, save_gif, side_by_side, text_picture, to_image
 from .random import CounterGenerator
@@ -38,64 +38,18 @@ from .zoo.card import measurements, write_card
 FRAMES = 60                                                  # of a GIF, at most
 
 
-class UsageError(ValueError):
-    """An argument that makes no sense."""
-
-
 # Arguments -----------------------------------------------------------------------------------------------------------
 
-class _Parser(argparse.ArgumentParser):
-    """argparse, but its complaints read like ours and are raised instead of printed."""
-
-    WORDINGS = (
-        (r"argument (\S+): invalid choice: (\S+) \(choose from (.*)\)", r"\1 is \2, but it has to be one of: \3"),
-        (r"argument (\S+): expected.*", r"\1 is given without its value"),
-        (r"argument (\S+): (is .*)", r"\1 \2"),
-        (r"the following arguments are required: (.*)", r"\1 is missing; --help says what is needed"),
-        (r"unrecognized arguments: (.*)", r"\1 is given, but nothing of that name is known here; --help says what is"),
-    )
-
-    def error(self, message):
-        for theirs, ours in self.WORDINGS:
-            message = re.sub(theirs, ours, message)
-        raise UsageError(message)
-
-
-def _number(kind: type, low: float, high: float, rule: str):
-    """A reader of numbers for argparse."""
-    def read(text: str):
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"is {text!r}, but it has to be {rule}")
-        return value
-    return read
-
-
-def _whole(low: int, high: int):
-    return _number(int, low, high, f"a whole number from {low} to {high}")
-
-
-def _setting(text: str) -> Setting:
-    """A reader of W:STEPS and W:STEPS:N for argparse; N is 0 where it is not given."""
-    found = re.fullmatch(r"(\d{1,2}(?:\.\d+)?):([1-9]\d{0,2})(?::([1-9]\d{0,5}))?", text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"is {text!r}, but it has to be W:STEPS or W:STEPS:N, such as 2:8 or 2:8:2000")
-    return Setting(float(found[1]), int(found[2]), int(found[3] or 0))
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="diffusion-lib", description="Train, use and judge small diffusion models.", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    parser = Parser(prog="diffusion-lib", description="Train, use and judge small diffusion models.", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
 
     walk = argparse.ArgumentParser(add_help=False)
     walk.add_argument("model", metavar="MODEL", help="a shipped model (see `models`) or a .safetensors file")
-    walk.add_argument("--steps", metavar="N", type=_whole(1, 1000), default=30, help="steps from static to picture (default: 30)")
-    walk.add_argument("--guidance", metavar="W", type=_number(float, 0, 100, "a number from 0 (no prompt) to 100"), default=2.0,
+    walk.add_argument("--steps", metavar="N", type=whole(1, 1000), default=30, help="steps from static to picture (default: 30)")
+    walk.add_argument("--guidance", metavar="W", type=number(float, 0, 100, "a number from 0 (no prompt) to 100"), default=2.0,
                       help="how strongly the prompt counts; 1 is the model as trained (default: 2)")
-    walk.add_argument("--seed", metavar="N", type=_whole(0, 2**32 - 1), default=7, help="which static to begin with (default: 7)")
+    walk.add_argument("--seed", metavar="N", type=whole(0, 2**32 - 1), default=7, help="which static to begin with (default: 7)")
 
     train = commands.add_parser("train", help="train a model by a recipe")
     train.add_argument("recipe", metavar="RECIPE.toml", type=Path)
@@ -109,19 +63,19 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("--attributes", metavar="NAME=VALUE", nargs="+", default=[], help="for example animal=cat hat=top-hat")
     sample.add_argument("--lang", metavar="LANG", choices=tuple(GRAMMARS),
                         help=f"the language of --attributes and of what is said about the prompt: {', '.join(GRAMMARS)} (default: the prompt's)")
-    sample.add_argument("--count", metavar="N", type=_whole(1, 400), help="how many pictures (default: 16; 1 if only the terminal shows it)")
+    sample.add_argument("--count", metavar="N", type=whole(1, 400), help="how many pictures (default: 16; 1 if only the terminal shows it)")
     sample.add_argument("--out", metavar="FILE", type=Path, help="FILE.png: the pictures; FILE.gif: the walk, and beside it the model's guess")
     sample.add_argument("--ascii", action="store_true", help="draw the walk of the first picture in the terminal")
     sample.set_defaults(run=run_sample)
 
     evaluate = commands.add_parser("evaluate", parents=[walk], help="measure how good a model is")
-    evaluate.add_argument("--n", metavar="N", type=_whole(5, 100_000), default=Protocol.n, help=f"pictures a question (default: {Protocol.n})")
-    evaluate.add_argument("--sweep", metavar="W:STEPS[:N]", type=_setting, nargs="+",
+    evaluate.add_argument("--n", metavar="N", type=whole(5, 100_000), default=Protocol.n, help=f"pictures a question (default: {Protocol.n})")
+    evaluate.add_argument("--sweep", metavar="W:STEPS[:N]", type=setting, nargs="+",
                           default=[row._replace(n=0) for row in Protocol.sweep],
                           help="other settings at which obedience is measured, with N pictures a question, such as 1:30 2:8:2000")
-    evaluate.add_argument("--sweep-n", metavar="N", type=_whole(0, 100_000), default=100,
+    evaluate.add_argument("--sweep-n", metavar="N", type=whole(0, 100_000), default=100,
                           help="pictures a question for each of them that names no number; 0 leaves those out (default: 100)")
-    evaluate.add_argument("--training-n", metavar="N", type=_whole(1, 10_000_000), default=Protocol.training_n,
+    evaluate.add_argument("--training-n", metavar="N", type=whole(1, 10_000_000), default=Protocol.training_n,
                           help=f"pictures that were trained on, to be looked at for copies (default: {Protocol.training_n})")
     evaluate.add_argument("--classifier", metavar="MODEL", help="who judges (default: pets32-classifier, or scenes64-classifier where there are two pets)")
     evaluate.add_argument("--json", action="store_true", help="print JSON, and nothing else")

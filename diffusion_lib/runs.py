@@ -27,6 +27,7 @@ from .checkpoints import load_training, save_checkpoint
 from .comprehension import learn_to_read
 from .data.pets import Captions, condition_of
 from .denoisers import Denoiser
+from .files import write_atomically
 from .guidance import ClassifierFreeGuidance
 from .hardware import processor_name
 from .pictures import image_grid, to_image
@@ -139,12 +140,10 @@ class Record:
 
     def write(self, history: History) -> None:
         """Write the record, all at once, for whoever is reading it meanwhile."""
-        part = self.file.with_suffix(".part")
-        part.write_text(json.dumps({
+        write_atomically(self.file, json.dumps({
             "recipe": self.recipe.name, "hardware": hardware(self.device), "prompts": self.recipe.prompts,
             "sampler": f"DPM-Solver++(2M), {STRIP_STEPS} steps, guidance {STRIP_GUIDANCE:g}",
             "strips": [self.strips[minute] for minute in sorted(self.strips)], "history": rounded(history)}))
-        os.replace(part, self.file)
 
     def strip(self, model: Denoiser) -> Image.Image:
         """One picture a prompt, from the same noise as always."""

@@ -192,6 +192,13 @@ def test_one_language_can_be_asked_for():
     assert decode(understand("పిల్లి", ENGLISH).attributes) == [{}] and "పిల్లి" in understand("పిల్లి", ENGLISH).notices[0]
 
 
+@pytest.mark.parametrize("text, word", [("a cat without", "without"), ("a cat with no", "no"), ("a cat without a", "without")])
+def test_a_negation_of_nothing_is_named(text, word):
+    understood = understand(text)
+    assert decode(understood.attributes) == [{"animal": "cat"}]
+    assert len(understood.notices) == 1 and f"{word!r} alone" in understood.notices[0]
+
+
 def test_any_text_survives():
     """Letters of every plane, controls, surrogates, emoji, long and short: read without an error, into attributes in range."""
     dice = random.Random(5)

@@ -14,15 +14,16 @@ from typing import Any
 from .. import records
 from ..checkpoints import load_checkpoint, read_about
 from ..evaluation import interval
+from ..files import write_atomically
 from ..networks.layers import count_parameters
 
 
 def write_card(file: Path, results: dict[str, Any]) -> Path:
     """Write results and card beside a model's file: NAME.json and NAME.md. Returns the card's path."""
     results = {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()} | results
-    file.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    write_atomically(file.with_suffix(".json"), json.dumps(results, indent=1) + "\n")
     card = file.with_suffix(".md")
-    card.write_text(card_of(file, results), encoding="utf-8")
+    write_atomically(card, card_of(file, results))
     return card
 
 

@@ -111,6 +111,8 @@ def _attributes(words: Sequence[str], grammar: Grammar | None, say: Notices) -> 
         if not left & values:
             raise ValueError(f"the caption says two things about the {name}: {before!r} and {phrase!r}; say one")
         said[name] = (phrase if values < left else before), left & values
+    if negated:                                              # "a cat without": without what?
+        notices.append(_alone(negated, lexicon, say))
     pet = {name: next(iter(values)) for name, (_, values) in said.items() if len(values) == 1}
     return encode(pet)[0], tuple(dict.fromkeys(notices))
 
