@@ -1,4 +1,4 @@
-"""Makes what is handed out: `make assignment CHAPTER=13 [COHORT=secret] [OVERLAY=folder]`, or CHAPTER=all.
+"""Makes what is handed out: `make assignment CHAPTER=13 [COHORT=secret] [OVERLAY=folder] [SOURCE=address]`, or CHAPTER=all.
 
     build/assignments/student/13_sampling.ipynb        without solutions; "Run all" works, checks say "not attempted yet"
     build/assignments/instructor/13_sampling.ipynb     with solutions, points, and your hidden tests
@@ -11,13 +11,19 @@ from pathlib import Path
 import nbformat
 
 from .copies import ROOT, instructor_copy, sources_of, student_copy
+from .library import published, stamp
 from .overlay import laid_over
 from .variants import for_cohort
 
 
-def make(source: Path, out: Path, cohort: str = "", overlay: Path | None = None) -> tuple[Path, Path]:
-    """Writes both copies of one chapter into the folder `out` and returns their paths: the student's, the instructor's."""
+def make(source: Path, out: Path, cohort: str = "", overlay: Path | None = None, library: str = "") -> tuple[Path, Path]:
+    """Writes both copies of one chapter into the folder `out` and returns their paths: the student's, the instructor's.
+
+    library: the address that they install diffusion_lib from; without one they run only inside a clone of the book.
+    """
     notebook = laid_over(for_cohort(nbformat.read(source, as_version=4), source.stem, cohort), source.stem, overlay)
+    if library:
+        notebook = stamp(notebook, library)
     paths = []
     for who, copy in (("student", student_copy(notebook)), ("instructor", instructor_copy(notebook))):
         path = out / who / source.name
@@ -32,11 +38,15 @@ def main() -> None:
     parser.add_argument("chapter", help='its number or stem, or "all"')
     parser.add_argument("--cohort", default=os.environ.get("COHORT", ""), help="a secret; the same gives the same numbers")
     parser.add_argument("--overlay", default=os.environ.get("OVERLAY") or None, help="your folder of hidden tests and solutions")
+    parser.add_argument("--source", default=os.environ.get("SOURCE") or published(),
+                        help="the address of a zip of the library, for Colab (default: of this commit, where a clone from GitHub has it)")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "assignments")
     arguments = parser.parse_args()
     for source in sources_of(arguments.chapter):
-        student, instructor = make(source, arguments.out, arguments.cohort, arguments.overlay and Path(arguments.overlay))
+        student, instructor = make(source, arguments.out, arguments.cohort, arguments.overlay and Path(arguments.overlay), arguments.source)
         print(f"Student copy:    {os.path.relpath(student)}\nInstructor copy: {os.path.relpath(instructor)}")
+    print(f"They install the library from {arguments.source}" if arguments.source else
+          "They run inside a clone of the book only. For Colab add SOURCE=… with the address of a zip of the library.")
 
 
 if __name__ == "__main__":

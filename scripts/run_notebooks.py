@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "_build" / ".jupyter_cache"
 EXECUTED = ROOT / "_build" / "executed"
 PARSED = ROOT / "_build" / ".doctrees"  # pages as Sphinx read them; it does not see that outputs changed
-CELL_TIMEOUT = 300  # seconds
+FAST_TIMEOUT, FULL_TIMEOUT = 300, 7200  # seconds that a cell may take: in full mode it may hold a whole training
 
 
 # The command: which notebooks, and into the cache with them.
@@ -82,8 +82,9 @@ def run(notebooks: list[Path]) -> int:
     workers = min(os.cpu_count() or 1, len(notebooks))
     os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
     parallel = ["-n", str(workers), "--dist", "loadfile"] if workers > 1 else []
+    timeout = FAST_TIMEOUT if os.environ["DIFFUSION_FAST"] == "1" else FULL_TIMEOUT
     return subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "scripts.run_notebooks", "--nbval-lax",
-                           "--nbval-current-env", f"--nbval-cell-timeout={CELL_TIMEOUT}", *parallel,
+                           "--nbval-current-env", f"--nbval-cell-timeout={timeout}", *parallel,
                            *map(str, notebooks)], cwd=ROOT).returncode
 
 

@@ -24,6 +24,7 @@ from diffusion_lib.zoo.card import NOT_MEASURED, description, measurements, numb
 from scripts.races import together  # noqa: E402
 
 NOT_RECORDED = "not recorded"
+VERDICTS = {True: "met", False: "missed", None: NOT_MEASURED}
 FULL_N = 2000                                                # pictures a question for which the bars of shipped models are meant
 
 
@@ -134,10 +135,12 @@ def records() -> dict[str, dict]:
 
 HEAD = """# Scoreboard
 
-Every model that was measured, what it was made of, and which of its promises it keeps. All of them were asked in the same
-way by one judge, a classifier of known accuracy. Beside each figure stand two others: its **floor**, what fresh real
+Every model that was measured, what it was made of, and which of its promises it keeps. A classifier of known accuracy looked
+at the pictures, one for single pets and another for scenes; how many it looked at, and how the model was asked, stands with each
+model. Compare rows only where that is the same. Beside each figure stand two others: its **floor**, what fresh real
 pictures get against other real ones, and its **ceiling**, what pure static gets. A figure near its floor cannot be told
-from real at this number of pictures; a figure far from it can, whatever the pictures look like to us.
+from real at this number of pictures; a figure far from it can, whatever the pictures look like to us. Precision is an exception:
+it is high even for static, because the classifiers never saw any and take most of it for one thing. Read it beside recall.
 """
 
 
@@ -148,8 +151,9 @@ def overview(entries: Iterable[Entry]) -> str:
         met, accuracy = [bar.met(results) for bar in BARS.get(name, ())], results["accuracy"]
         rows.append([name, str(made.get("minutes", NOT_RECORDED)), made.get("hardware", NOT_RECORDED), f"{made['pictures']:,}",
                      percent(accuracy["seen"]["all"], results["n"]), percent(accuracy["held_out"]["all"], results["n"]),
-                     f"{met.count(True)} of {len(met)}{', provisional' * provisional(results)}"])
-    return table(["model", "minutes", "hardware", "pictures seen", "all right, seen", "all right, held out", "bars met"], rows)
+                     ", ".join([*(f"{met.count(verdict)} {word}" for verdict, word in VERDICTS.items() if verdict in met),
+                                *["provisional"] * provisional(results)])])
+    return table(["model", "minutes", "hardware", "pictures seen", "all right, seen", "all right, held out", "bars"], rows)
 
 
 def provisional(results: dict) -> bool:
@@ -162,8 +166,8 @@ def verdicts(name: str, results: dict) -> str:
     rows = []
     for bar in BARS[name]:
         met, value = bar.met(results), bar.reached(results)
-        reached, verdict = (NOT_MEASURED, NOT_MEASURED) if met is None else (f"{value:.4g}", "met" if met else "**missed**")
-        rows.append([bar.words, f"{'at most' if bar.at_most else 'at least'} {bar.limit:g}", reached, verdict])
+        reached, verdict = NOT_MEASURED if met is None else f"{value:.4g}", VERDICTS[met]
+        rows.append([bar.words, f"{'at most' if bar.at_most else 'at least'} {bar.limit:g}", reached, verdict if met is not False else f"**{verdict}**"])
     return table(["bar", "promised", "reached", "verdict"], rows)
 
 
@@ -189,16 +193,18 @@ def model(entry: Entry) -> str:
 
 def comparison(name: str, record: dict) -> str:
     """One benchmark: means and spreads over the seeds of each variant."""
-    variants = list(dict.fromkeys(run["variant"] for run in record["runs"]))
+    columns = {"all right": lambda run: run["found"]["all"]}
+    if "validation pictures" in record:
+        columns["loss, fresh pictures"] = lambda run: run["loss"]
     rows = []
-    for variant in variants:
+    for variant in dict.fromkeys(run["variant"] for run in record["runs"]):
         runs = [run for run in record["runs"] if run["variant"] == variant]
-        found = [run["found"]["all"] for run in runs]
-        rows.append([variant, ", ".join(str(run["seed"]) for run in runs), f"{fmean(run['pictures'] for run in runs):,.0f}", mean(found)])
+        rows.append([variant, ", ".join(str(run["seed"]) for run in runs), f"{fmean(run['pictures'] for run in runs):,.0f}",
+                     *(mean([of(run) for run in runs]) for of in columns.values())])
     hardware = f", {record['hardware']}" if "hardware" in record else ""
     about = (f"{record['seconds']:g} CPU seconds of training each{hardware}; {record['judged pictures']} pictures judged a run "
-             f"(`{record['made by']}`). All right: mean ± standard deviation over seeds.")
-    return "\n\n".join([f"### {name}", about, table(["variant", "seeds", "pictures seen", "all right"], rows)])
+             f"(`{record['made by']}`). Mean ± standard deviation over seeds.")
+    return "\n\n".join([f"### {name}", about, table(["variant", "seeds", "pictures seen", *columns], rows)])
 
 
 def start(record: dict) -> str:

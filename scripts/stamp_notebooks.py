@@ -11,7 +11,6 @@ the library it was written with, and no address is written down here.
 
 import argparse
 import copy
-import json
 import os
 import re
 import sys
@@ -22,31 +21,15 @@ import nbformat
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from classroom.copies import mark, without_solution  # noqa: E402
+from classroom.library import GITHUB, archive, stamp  # noqa: E402
 from classroom.variants import for_cohort  # noqa: E402
 
-UNSTAMPED = 'os.environ.get("DIFFUSION_LIB_SOURCE", "")'
 NOT_FOR_READERS = re.compile(r"^[ \t]*(### (BEGIN|END) SOLUTION|# TODO\b.*)[ \t]*\n?", re.MULTILINE)
-
-
-def archive(repository: str, revision: str, server: str) -> str:
-    """The address of a zip of the repository at `revision`."""
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
-        raise SystemExit(f"repository is {repository!r}; it must be OWNER/REPO (on GitHub Actions: $GITHUB_REPOSITORY).")
-    return f"{server}/{repository}/archive/{revision}.zip"
 
 
 def for_colab(notebook, stem: str, source: str):
     """A chapter as Colab opens it. source: the address of a zip of the library."""
     return with_stubs(stamp(for_cohort(notebook, stem), source))
-
-
-def stamp(notebook, source: str):
-    """`notebook` with the address `source` in its set-up cell."""
-    setup = [cell for cell in notebook.cells if cell.cell_type == "code" and UNSTAMPED in cell.source]
-    if len(setup) != 1:
-        raise SystemExit(f"{len(setup)} cells read DIFFUSION_LIB_SOURCE; exactly one, the set-up cell, must.")
-    setup[0].source = setup[0].source.replace(UNSTAMPED, f'os.environ.get("DIFFUSION_LIB_SOURCE", {json.dumps(source)})')
-    return notebook
 
 
 def with_stubs(notebook):
@@ -87,7 +70,7 @@ def main() -> None:
     parser.add_argument("--source", help="the address of a zip of the library; default: from the three that follow")
     parser.add_argument("--repository", default=os.environ.get("GITHUB_REPOSITORY", ""))
     parser.add_argument("--revision", default=os.environ.get("GITHUB_SHA", "main"))
-    parser.add_argument("--server", default=os.environ.get("GITHUB_SERVER_URL", "https://github.com"))
+    parser.add_argument("--server", default=os.environ.get("GITHUB_SERVER_URL", GITHUB))
     arguments = parser.parse_args()
     source = arguments.source or archive(arguments.repository, arguments.revision, arguments.server)
     folder = arguments.out / "notebooks"

@@ -13,6 +13,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from classroom import library
+
 ROOT = Path(__file__).resolve().parent.parent
 GRADING = ROOT / ".venv-grading" / "bin" / "python"
 
@@ -27,8 +29,8 @@ CHAPTERS = [path for path in sorted((ROOT / "notebooks").glob("*.ipynb")) if has
 each = pytest.mark.parametrize("source", CHAPTERS, ids=lambda path: path.stem)
 
 
-def make_copy(chapter: str, out: Path) -> subprocess.CompletedProcess:
-    command = [str(GRADING), "-m", "classroom.assignment", chapter, "--out", str(out)]
+def make_copy(chapter: str, out: Path, *options: str) -> subprocess.CompletedProcess:
+    command = [str(GRADING), "-m", "classroom.assignment", chapter, "--out", str(out), *options]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
@@ -83,6 +85,34 @@ def test_copy_holds_no_solution(source, copies):
 def test_unknown_chapters_are_refused_by_name(tmp_path):
     run = make_copy("99", tmp_path)
     assert run.returncode == 1 and "CHAPTER=99" in run.stderr and "Traceback" not in run.stderr
+
+
+@needs_grading
+def test_copies_know_where_their_library_is(tmp_path):
+    """Uploaded to Colab, a copy has nothing beside it: it installs the library from the address in its set-up cell."""
+    address = "https://example.org/somebody/a-book/archive/0123abc.zip"
+    run = make_copy("13", tmp_path, "--source", address)
+    assert run.returncode == 0 and address in run.stdout
+    for who in ("student", "instructor"):
+        cells = [cell.source for cell in nbformat.read(tmp_path / who / "13_sampling.ipynb", as_version=4).cells]
+        assert sum(f'"DIFFUSION_LIB_SOURCE", "{address}"' in source for source in cells) == 1
+    assert "inside a clone" in make_copy("13", tmp_path, "--source", "").stdout
+
+
+@pytest.mark.parametrize("origin", ["git@github.com:somebody/a-book.git", "https://github.com/somebody/a-book"])
+def test_a_clone_from_github_knows_its_address(origin, tmp_path, monkeypatch):
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@example.org", *words], cwd=tmp_path,
+                              check=True, capture_output=True, text=True).stdout.strip()
+
+    monkeypatch.setattr(library, "ROOT", tmp_path)
+    git("init")
+    git("commit", "--allow-empty", "-m", "first")
+    assert library.published() == ""                         # it came from nowhere
+    git("remote", "add", "origin", origin)
+    assert library.published() == ""                         # nobody can fetch this commit there yet
+    git("update-ref", "refs/remotes/origin/main", "HEAD")
+    assert library.published() == f"https://github.com/somebody/a-book/archive/{git('rev-parse', 'HEAD')}.zip"
 
 
 # Runs in nbgrader's environment: the cells of its own release of a chapter, beside ours.

@@ -12,8 +12,9 @@ import nbformat
 import pytest
 
 import diffusion_lib as dl
+from classroom.library import archive, stamp
 from classroom.slices import without_magic
-from scripts.stamp_notebooks import archive, for_colab, stamp
+from scripts.stamp_notebooks import for_colab
 from scripts.tidy_notebooks import ALWAYS, RECORDS, SETUP_METADATA, SETUP_TEXT, measured, text_of, tidy
 
 ROOT = Path(__file__).resolve().parent.parent

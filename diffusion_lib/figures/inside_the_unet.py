@@ -195,7 +195,8 @@ def _traits(features: Features, k: int) -> dict:
     heard = listens / listens.amax((1, 2), keepdim=True).clamp(min=1e-12)
     return {"module": block.module, "level": block.level, "side": block.side, "hears": block.hears or "", "reach": features.reach[k],
             "parameters": features.cost[k][0], "flops": features.cost[k][1], "shape": list(features.shape[k]),
-            "channels": features.channels[k].tolist(), "low": low.tolist(), "high": high.tolist(), "maps": grey_film(levels.flatten(0, 1)), "listens": grey_film(2 * heard - 1)}
+            "channels": features.channels[k].tolist(), "low": low.tolist(), "high": high.tolist(),
+            "maps": grey_film(levels.flatten(0, 1)), "listens": grey_film(2 * heard - 1)}
 
 
 def _still(features: Features) -> str:

@@ -63,6 +63,21 @@ def test_every_block_shows_what_the_network_computes(inside, model):
             assert levels_apart(canvas(inside, "and believes in"), on_screen(guesses[v])) <= 3      # 8 bits over +-1.5
 
 
+def test_the_table_is_in_the_networks_own_numbers(inside, model):
+    data = figure_data(DATA)
+    k, v = 3, 5
+    block = data["blocks"][k]
+    maps = answers(model, data)[0][block["module"]][v, block["channels"]]
+    choose(inside, k)
+    set_time(inside, v)
+    inside.locator(".live-foot").get_by_text("Show me the numbers", exact=True).click()
+    rows = inside.locator(".live-table table").first.evaluate("table => [...table.rows].slice(1).map(row => [...row.cells].map(c => c.textContent))")
+    assert [int(channel) for channel, *_ in rows] == block["channels"]
+    step = torch.tensor([high - low for low, high in zip(block["low"], block["high"])]) / 255       # maps have 8 bits
+    for found, expected in (([float(mean) for _, mean, _ in rows], maps.mean((1, 2))), ([float(spread) for *_, spread in rows], maps.flatten(1).std(1, correction=0))):
+        assert ((torch.tensor(found) - expected).abs() <= step + 0.001).all()
+
+
 def test_where_a_block_listens_is_its_gradient(inside, model):
     data = figure_data(DATA)
     wish = dl.pets.parse_caption(data["caption"]["en"])[None]

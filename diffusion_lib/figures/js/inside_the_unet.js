@@ -155,8 +155,10 @@ function build({ data, state, say, language, changed }) {
     speech.say(titleOf());
   }
   const titleOf = () => say('title', { name: nameOf(block(), say), module: block().module, t: t().toFixed(2) });
-  const numbers = () => [{ title: titleOf(), head: [say('channel'), say('mean'), say('spread')],
-    rows: mapsNow().map((map, c) => [block().channels[c], meanOf(map).toFixed(3), spreadOf(map).toFixed(3)]) },
+  // A map stands between -1 and 1; this is one of them in the numbers that the network computes with.
+  const numbersOf = (c, map) => { const { low, high } = block(); return map.map((v) => low[c] + ((v + 1) / 2) * (high[c] - low[c])); };
+  const numbers = () => [{ title: `${titleOf()}, ${say('channelTable')}`, head: [say('channel'), say('mean'), say('spread')],
+    rows: mapsNow().map((map, c) => [block().channels[c], ...[meanOf, spreadOf].map((of) => of(numbersOf(c, map)).toFixed(3))]) },
   { title: say('allBlocks'), head: [say('block1'), ...['shape', 'reach', 'parameters', 'flops'].map((name) => say(name))],
     rows: blocks.map((one) => [one.module, ...Object.values(factsOf(one, data.whole, say)).map((fact) => fact.join(', '))]) }];
 
