@@ -162,6 +162,19 @@ def test_a_figures_data_and_stills_lie_beside_the_page(tmp_path):
     assert (beside / re.search('src="([^"]+)"', page)[1]).read_bytes() == still.getvalue()
 
 
+def test_a_figures_module_has_another_address_when_it_changes(tmp_path):
+    app = site_with(tmp_path, '<div data-figure="dial" style="--phone: 3rem"><div class="live"></div></div>')
+    module = tmp_path / "_static" / "figures" / "dial.js"
+    module.parent.mkdir(parents=True)
+    addresses = []
+    for content in ("first", "second", "second"):
+        module.write_text(content)
+        pictures.lighten_pages(app, None)
+        page = (tmp_path / "notebooks" / "page.html").read_text(encoding="utf-8")
+        addresses += re.findall('<div data-figure="dial" data-module="(figures/dial.js[?]v=[0-9a-f]{8})" style', page)
+    assert len(addresses) == 3 and addresses[0] != addresses[1] == addresses[2]
+
+
 # What search engines are told ------------------------------------------------------------------------------------------
 
 def test_a_page_is_described_by_its_own_words():

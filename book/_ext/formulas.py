@@ -65,7 +65,7 @@ def draw(pages: list[list[tuple[str, bool]]]) -> list[dict]:
     node = shutil.which("node")
     if node is None:
         raise ExtensionError("formulas are drawn by Node.js, and there is no `node` on the PATH. `make site` brings its own.")
-    run = subprocess.run([node, HERE / "typeset.mjs", PACKAGES], input=json.dumps(pages), capture_output=True, text=True)
+    run = subprocess.run([node, HERE / "typeset.mjs", PACKAGES], input=json.dumps(pages), capture_output=True, encoding="utf-8")
     if run.returncode:
         raise ExtensionError(f"a formula cannot be drawn: {run.stderr.strip() or 'node failed'}")
     return json.loads(run.stdout)

@@ -2,7 +2,7 @@
 
 A notebook draws PNG; on the page it is WebP, pixel for pixel the same, with its size told, so that nothing moves when it
 comes, and it comes when the reader is near. A figure's data lies in a file beside the page; the figure asks for it when it
-starts.
+starts. Its module's address changes with the module, so that no browser runs an old one on new data.
 """
 
 import base64
@@ -16,6 +16,7 @@ from PIL import Image
 PICTURE = re.compile(r'<img ([^>]*?)src="([^"]*?)_images/([^"]+)\.png"([^>]*?) ?/?>')
 FIGURE = re.compile(r'(<div data-figure="([^"]+)")([^>]*>.*?)<script type="application/json">(.*?)</script>', re.DOTALL)
 STILL = re.compile(r'src="data:image/webp;base64,([^"]+)"')
+MODULE = re.compile(r'(<div data-figure="([^"]+)")(?: data-module="[^"]*")?')
 DATA = re.compile(r'_static/data/([^"]+)')
 
 
@@ -31,6 +32,7 @@ def lighten_pages(app, exception):
         root = "../" * (len(file.relative_to(out).parts) - 1)
         text = PICTURE.sub(lambda found: picture(found, out), text)
         text = FIGURE.sub(lambda found: figure(found, out, root), text)
+        text = MODULE.sub(lambda found: f'{found[1]} data-module="{module_of(found[2], out)}"', text)
         if text != before:
             file.write_text(text, encoding="utf-8")
         named |= set(DATA.findall(text))
@@ -71,6 +73,12 @@ def figure(found: re.Match, out: Path, root: str) -> str:
         return f'width="{width}" height="{height}" loading="lazy" src="{address(content, "webp")}"'
 
     return f'{start} data-source="{address(data.encode(), "json")}"{STILL.sub(image, still)}'
+
+
+def module_of(stem: str, out: Path) -> str:
+    """The address of a figure's module below `_static`."""
+    file = out / "_static" / "figures" / f"{stem}.js"
+    return f"figures/{stem}.js" + (f"?v={hashlib.sha256(file.read_bytes()).hexdigest()[:8]}" if file.is_file() else "")
 
 
 def lay(out: Path, name: str, content: bytes) -> str:

@@ -4,22 +4,6 @@
 
 const here = new URL('.', import.meta.url);
 
-// As much of anywidget's model as a figure needs. Nothing is behind it: what a figure sets stays in the page.
-class Model {
-  #state;
-  #listeners = new Map();
-  constructor(state, anchor) { this.#state = state; this.anchor = anchor; }
-  get(name) { return this.#state[name]; }
-  set(name, value) {
-    if (this.#state[name] === value) return;
-    this.#state[name] = value;
-    for (const listener of this.#listeners.get(`change:${name}`) ?? []) listener();
-  }
-  on(event, listener) { this.#listeners.set(event, [...(this.#listeners.get(event) ?? []), listener]); }
-  off(event, listener) { this.#listeners.set(event, (this.#listeners.get(event) ?? []).filter((l) => l !== listener)); }
-  save_changes() {}
-}
-
 // A figure's data lies beside the page, where the build has put it (book/_ext/pictures.py), or still in the page.
 async function dataOf(figure) {
   if (!figure.dataset.source) return JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
@@ -39,10 +23,9 @@ function pixelsAreTrue() {
 async function mount(figure) {
   try {
     if (!pixelsAreTrue()) throw new Error('this browser hides pixels from pages, to protect its reader');
-    const { default: widget } = await import(new URL(`figures/${figure.dataset.figure}.js`, here));
-    const state = await dataOf(figure);
-    const el = document.createElement('div');
-    await widget.render({ model: new Model({ ...state, _static: here.href }, figure.id), el });
+    const { default: widget } = await import(new URL(figure.dataset.module ?? `figures/${figure.dataset.figure}.js`, here));
+    const state = { ...await dataOf(figure), _static: here.href }, el = document.createElement('div');
+    await widget.render({ model: { anchor: figure.id, get: (name) => state[name] }, el });           // as much of anywidget's model as a figure needs
     figure.append(el);
     figure.dataset.state = 'live';
   } catch (error) {
@@ -63,4 +46,6 @@ for (const figure of document.querySelectorAll('[data-figure]')) {
   figure.id ||= count === 1 ? stem : `${stem}-${count}`;
   near.observe(figure);
 }
-if (location.hash.includes('=')) document.getElementById(location.hash.slice(1).split('=')[0])?.scrollIntoView();
+const bring = () => { if (location.hash.includes('=')) document.getElementById(location.hash.slice(1).split('=')[0])?.scrollIntoView(); };
+bring();
+addEventListener('hashchange', bring);

@@ -74,8 +74,8 @@ function hireWorkers(wasm, model, count = 1) {
     worker.onerror = (event) => fail(event.message ?? 'the worker could not start');
     return worker;
   });
-  const { shape, halves, answers } = model, start = [wasm, { shape, halves, answers }];
-  const ready = Promise.all(workers.map((worker) => post(worker, { start }))).finally(() => URL.revokeObjectURL(address));
+  const { shape, halves, answers } = model, begin = (start) => workers.map((worker) => post(worker, { start }));
+  const ready = Promise.all(begin([wasm, { shape, halves, answers }])).finally(() => URL.revokeObjectURL(address));
   ready.catch(() => {});                                     // whoever awaits it hears of it; nobody has to
   let turn = 0;
   return {
@@ -148,10 +148,13 @@ async function bring(model, name, read, progress, signal) {
   if (!file || !base) throw trouble('kernel');
   const address = new URL(file, base).href, kept = await fromShelf(address).catch(() => null);
   if (kept?.byteLength === bytes) try { return await read(kept); } catch { /* then it is fetched again */ }
-  const fetched = await fetchBytes(address, progress, signal, kept ? { cache: 'reload' } : {});
-  if (fetched.byteLength !== bytes) throw trouble('damaged', `it has ${fetched.byteLength} bytes, not ${bytes}`);
-  let made;
-  try { made = await read(fetched); } catch (error) { throw error.code ? error : trouble('damaged', error.message); }
+  const fetching = async (options) => {
+    const fetched = await fetchBytes(address, progress, signal, options);
+    if (fetched.byteLength !== bytes) throw trouble('damaged', `it has ${fetched.byteLength} bytes, not ${bytes}`);
+    try { return [fetched, await read(fetched)]; } catch (error) { throw error.code ? error : trouble('damaged', error.message); }
+  };
+  const again = () => fetching({ cache: 'reload' });          // past what the browser itself has kept of it
+  const [fetched, made] = await (kept ? again() : fetching().catch((error) => { if (error.code === 'damaged') return again(); throw error; }));
   toShelf(address, fetched).catch(() => {});                 // no room: it is fetched again next time
   return made;
 }
@@ -205,9 +208,12 @@ async function share(model, name, make, { progress = () => {}, signal } = {}) {
       stop.signal.throwIfAborted();
       count('engine')(unet.bytes);
       count('weights')(own.bytes);
-      const made = make(wasm, file);
-      one.close = made.close;
-      await made.ready.catch((error) => { made.close(); throw trouble('browser', error.message); });
+      let made;
+      try {
+        made = make(wasm, file);
+        one.close = made.close;
+        await made.ready;
+      } catch (error) { made?.close(); throw trouble('browser', error.message); }
       return made;
     });
     one.made.catch(forget);
@@ -225,8 +231,8 @@ const openModel = (model, name, options) => share(model, name, (wasm, file) => {
 
 // What a judge sees in a picture: { see(x0) -> { animal: Float64Array of probabilities, ... }, questions, close }.
 const openJudge = (model, options, name = 'pets32-classifier') => share(model, name, (wasm, file) => {
-  const network = hireWorkers(wasm, file);
-  return { ...network, questions: file.questions, see: async (x) => sharesOf(file.questions, await network.ask(x)) };
+  const network = hireWorkers(wasm, file), { questions } = file;                           // here too
+  return { ...network, questions, see: async (x) => sharesOf(questions, await network.ask(x)) };
 }, options);
 
 // softmax, a question at a time.
@@ -322,7 +328,7 @@ function heardOf(text, vocabulary, wording) {
   if (unknown.length > NAMED_UNKNOWN) notices.add(tell('more_unknown', { count: unknown.length - NAMED_UNKNOWN }));
   if (tooMany) notices.add(tell('too_long', { length: vocabulary.length, count: words.length + tooMany }));
   const heard = tell(words.length ? 'heard' : 'heard_nothing', { words: words.join(' ') });
-  return { said: words.length ? text : null, heard, notices: [...notices].slice(0, 12) };
+  return { said: words.length ? text : null, heard, notices: [...notices] };
 }
 
 // A wish as rows of the network's table: a text, or an attribute's number each (-1: unsaid), or null for "nothing".

@@ -217,7 +217,7 @@ def test_in_telugu_it_says_nothing_in_english(open_figure, stem):
             page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
             assert_speaks_telugu(figure)
         choose()
-    page.wait_for_timeout(500)                               # the announcer waits until the reader stands still
+    page.wait_for_timeout(900)                               # the announcer waits until the reader stands still
     assert_speaks_telugu(figure)
 
 
@@ -229,7 +229,7 @@ def test_another_language_keeps_the_state(open_figure, stem):
     first = drawn(figure)
     figure.locator(".live-foot select").select_option("te")
     assert figure.locator(".live").last.get_attribute("lang") == "te"
-    page.wait_for_timeout(500)                               # the announcer waits until the reader stands still
+    page.wait_for_timeout(900)                               # the announcer waits until the reader stands still
     assert pictures(drawn(figure)) == pictures(first)        # the state stays
     assert_it_fits(page, figure, 320)
     assert_fingers_fit(figure)
@@ -306,7 +306,7 @@ def test_nothing_moves_where_motion_is_not_wanted(open_figure, stem):
 @every_figure
 def test_still_pictures_stay_where_the_module_fails(open_page, address, stem):
     page = open_page("search.html")                          # a page without figures; the route below has to come first
-    page.route(f"**/_static/figures/{stem}.js", lambda route: route.fulfill(status=200, content_type="text/javascript", body="throw new Error('broken');"))
+    page.route(f"**/_static/figures/{stem}.js*", lambda route: route.fulfill(status=200, content_type="text/javascript", body="throw new Error('broken');"))
     page.goto(address + page_with(stem))
     figure = page.locator(f'[data-figure="{stem}"]').first
     figure.scroll_into_view_if_needed()

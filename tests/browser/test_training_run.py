@@ -103,7 +103,7 @@ def test_what_the_classifier_finds(figure, run):
     for k in (0, 3, len(run.minutes) - 1):
         go_to(figure, k)
         for name, counts in expected.items():
-            text = figure.locator(f'[data-found="{name}"] output').text_content()
+            text = figure.locator(f'[data-found="{name}"] .live-tally').text_content()
             assert text == f"{counts['right'][k]} of {counts['asked']}"
 
 

@@ -6,7 +6,7 @@
 // What a figure's state is made of: how each part begins, and how a link writes and reads it.
 const whole = (start, low, high) => ({ start, write: String, read: (text) => (/^-?\d+$/.test(text) ? Math.min(high, Math.max(low, Number(text))) : undefined) });
 const among = (options, start = options[0]) => ({ start, write: String, read: (text) => options.find((option) => String(option) === text) });
-const written = (start, longest, read = (text) => text.slice(0, longest)) => ({ start, read, write: read });
+const written = (start, longest, read = (text) => text.slice(0, longest).toWellFormed()) => ({ start, read, write: read });
 // A part that no link holds: a reader's own drawing, an answer given. It outlives a change of language, and Reset makes it anew.
 const kept = (make) => ({ make });
 
@@ -48,7 +48,7 @@ function speaker(language) {
 // A question before the answer; it can be skipped. state.answer is `kept(() => -1)`, tell(answer) is the text that follows,
 // its answer null where the reader skipped.
 function question({ state, say, options, tell, ask = say('question') }) {
-  const node = markup`<div class="live-bet" aria-live="polite"></div>`;
+  const node = markup`<div class="live-bet"></div>`;
   const show = (k) => node.replaceChildren(markup`<p tabindex="-1">${k < options.length ? [...say.quoting(say('said', { answer: options[k] })), ' '] : ''}${say.quoting(tell(options[k] ?? null))}</p>`);
   const answer = (k) => () => { state.answer = k; show(k); node.firstChild.focus(); };
   if (state.answer >= 0) show(state.answer);

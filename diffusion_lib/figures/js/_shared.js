@@ -139,11 +139,11 @@ function paint(canvas, x) {
 // ---- Elements --------------------------------------------------------------------------------------------------------
 
 // HTML with things in the places of its <slot name="...">. A thing is a text, an element, or a list of these; where none is
-// given for a name, an <output> waits for a number (see fill).
+// given for a name, a <span> waits for a number (see fill).
 function composed(html, things) {
   const { content } = Object.assign(document.createElement('template'), { innerHTML: html });
   for (const slot of content.querySelectorAll('slot')) {
-    const number = set(document.createElement('output'), { 'data-number': slot.name });
+    const number = set(document.createElement('span'), { 'data-number': slot.name });
     slot.replaceWith(...[things[slot.name] ?? number].flat());
   }
   return content;
@@ -154,10 +154,10 @@ function markup(strings, ...things) {
   return composed(strings.map((text, i) => (i ? `<slot name="${i - 1}"></slot>${text}` : text.trimStart())).join(''), things).firstElementChild;
 }
 
-// Writes values where the markup has <output data-number="name">.
+// Writes values where the markup has <span data-number="name">.
 function fill(node, values) {
   for (const [name, value] of Object.entries(values)) {
-    for (const output of node.querySelectorAll(`[data-number="${name}"]`)) output.textContent = minus(value);
+    for (const place of node.querySelectorAll(`[data-number="${name}"]`)) place.textContent = minus(value);
   }
 }
 
@@ -268,11 +268,11 @@ function chart({ label, wide = 280, tall, left, below, axis, caption }) {
     point: (x) => set(cursor, { d: `M${x.toFixed(1)} 0V${tall}` }) };
 }
 
-// A line that a screen reader speaks once the reader has stopped moving.
+// A line that a screen reader speaks once the reader has stopped moving. What is said before it stands in the page is not spoken.
 function announcer() {
   const node = markup`<p class="live-hidden" aria-live="polite"></p>`;
   let timer;
-  return { node, say: (text) => { clearTimeout(timer); timer = setTimeout(() => { node.textContent = text; }, 400); } };
+  return { node, say: (text) => { clearTimeout(timer); if (node.isConnected) timer = setTimeout(() => { node.textContent = text; }, 800); } };
 }
 
 // ---- Time ------------------------------------------------------------------------------------------------------------

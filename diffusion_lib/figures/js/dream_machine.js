@@ -94,7 +94,7 @@ function rubbable(canvas, rub) {
   for (const type of ['pointerup', 'pointercancel']) on(canvas, type, () => { at = null; });
   on(canvas, 'keydown', (event) => {
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], ' ': [0, 0], Enter: [0, 0] }[event.key];
-    if (!way) return;
+    if (!way || canvas.tabIndex < 0) return;                 // only a card that can be rubbed
     event.preventDefault();
     const next = place.map((value, i) => Math.min(SIDE, Math.max(0, value + 2 * way[i])));
     if (event.shiftKey || !(way[0] || way[1])) rub(place, next);
@@ -167,7 +167,7 @@ function lettersPart(say) {
 function build({ model, data, state, say, language, changed }) {
   const { small } = data, speech = announcer();
   const asked = askPart(state, say, () => {
-    if (running) return halt();
+    if (running) return stopped();
     if (again()) reseed();
     start();
   }, () => { label(); changed(); }), [input, go] = asked.children;
@@ -187,9 +187,8 @@ function build({ model, data, state, say, language, changed }) {
   const pick = (part, options, then) => choice(options.map((one) => say(one)).join(' / '), options.map((one) => [one, say(one)]),
     (next) => { state[part] = next; then?.(); }, state[part]);
   const mode = pick('mode', ['watch', 'scratch'], () => { halt(); arrange(); });
-  const tools = markup`<div class="live-choices">
-    ${pick('brush', ['clear', 'cover'])}
-    ${button(say('finished'), takeFinished)}</div>`;
+  const finished = button(say('finished'), takeFinished);
+  const tools = markup`<div class="live-choices">${[pick('brush', ['clear', 'cover']), finished]}</div>`;
   const rule = markup`<p class="live-note">${say('rule')}</p>`;
   const knobs = markup`<div class="live-knobs">
     ${[knob('steps', [1, 50, 1]), knob('guidance', [0, 8, 0.5]), seed, another, mode, badge('model', say)]}</div>`;
@@ -209,6 +208,10 @@ function build({ model, data, state, say, language, changed }) {
   const again = () => small && !running && state.film.prompt === state.prompt;
   const label = () => { go.textContent = say(running ? 'stop' : state.mode === 'scratch' ? 'rest' : again() ? 'another' : 'draw'); };
 
+  function stopped() {
+    halt();
+    if (state.mode === 'scratch') paintCard(); else if (!data.network) tell();
+  }
   function halt() {
     running?.abort();
     running = null;
@@ -248,7 +251,7 @@ function build({ model, data, state, say, language, changed }) {
       return clearing();
     }
     return work(async (network, options) => {
-      const { prompt, steps, seed } = state, film = state.film = Object.assign([], { prompt, seed });
+      const { prompt, steps, seed } = state, film = state.film = Object.assign([], { prompt, seed, steps });
       clockFor(steps);
       for await (const here of walk(network.ask, network.file, { ...options, steps, seed })) {
         if (!node.isConnected) { leave(); return; }
@@ -264,17 +267,17 @@ function build({ model, data, state, say, language, changed }) {
   }
 
   function finish(k) {
-    const last = state.film.length - 1;
-    clockFor(last);
-    time.go(last - k);
+    const last = state.film.length - 1, steps = state.film.steps ?? last;
+    clockFor(steps);
+    time.go(steps - k);
     existed.draw(state.film[last].x);
     letters.draw(state.film);
   }
 
   // The slider runs as in all figures: static on the right, the picture on the left.
   function clockFor(last) {
-    if (time?.last === last) return;
     time?.stop();
+    if (time?.last === last) return;
     const show = (t) => { if (state.film.length) showStep(Math.min(last - t, state.film.length - 1), last); };
     time = { last, ...timeline({ last, say, seconds: 5, show, describe: (t) => say('state', { k: last - t, steps: last }) }) };
     clock.replaceChildren(time.node, decided.node);
@@ -288,7 +291,6 @@ function build({ model, data, state, say, language, changed }) {
     guess.draw(x0, `${asks}${say('guess')}, ${place}`);
     fill(now.node, { k, steps });
     narrate(state.film[k]);
-    changed();
   }
 
   function narrate({ seen }) {
@@ -297,6 +299,7 @@ function build({ model, data, state, say, language, changed }) {
     sight.textContent = things && say('sees', { things });
     decided.draw(state.film, state.k, names);
     if (things) speech.say(sight.textContent);
+    changed();
   }
 
   // ---- the card
@@ -337,10 +340,8 @@ function build({ model, data, state, say, language, changed }) {
     paintCard();
   });
   function takeFinished() {
-    const last = state.film.at(-1);
-    if (!last) return;
     halt();
-    state.card = Object.assign(newCard(state.seed), { known: cut(last.x), clear: new Uint8Array(AREA).fill(1) });
+    state.card = Object.assign(newCard(state.seed), { known: cut(state.film.at(-1).x), clear: new Uint8Array(AREA).fill(1) });
     tools.querySelectorAll('input')[1].click();
     paintCard();
   }
@@ -348,7 +349,7 @@ function build({ model, data, state, say, language, changed }) {
   // Shows what there is something to show in.
   function unfold() {
     const scratching = state.mode === 'scratch', drawn = !scratching && state.film.length, done = !scratching && state.film.done;
-    const parts = [[tools, scratching], [rule, scratching], [clock, drawn], [letters.node, done], [existed.node, done]];
+    const parts = [[tools, scratching], [finished, state.film.done], [rule, scratching], [clock, drawn], [letters.node, done], [existed.node, done]];
     for (const [part, shown] of parts) part.hidden = !shown;
   }
 
@@ -378,7 +379,7 @@ function build({ model, data, state, say, language, changed }) {
     rows: state.film.map(({ k, seen }) => [k, ...(seen ? cellsOf(seen) : [])]) }];
 
   arrange();
-  if (state.k >= 0 && !state.film.length) setTimeout(() => start(state.k));
+  if (state.k >= 0 && !state.film.length && state.mode === 'watch') setTimeout(() => start(state.k));
   return { node, numbers, stop: () => { halt(); time?.stop(); data.leaving = setTimeout(close, 100); } };
 }
 

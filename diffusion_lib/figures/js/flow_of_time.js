@@ -68,9 +68,9 @@ const momentOf = (x, t) => ({ alpha: alphaAt(t).toFixed(4), sigma: sigmaAt(t).to
 function numbersPart(say) {
   const node = markup`<div class="live-numbers"><div class="live-shares" aria-hidden="true"><i></i></div>
     <dl><dt class="live-signal">${say('signalRow')}</dt>
-      <dd>${symbol('α', 't')} <output data-number="alpha"></output></dd><dd>${symbol('α²')} <output data-number="signal"></output></dd>
+      <dd>${symbol('α', 't')} <span data-number="alpha"></span></dd><dd>${symbol('α²')} <span data-number="signal"></span></dd>
       <dt class="live-noise">${say('noiseRow')}</dt>
-      <dd>${symbol('σ', 't')} <output data-number="sigma"></output></dd><dd>${symbol('σ²')} <output data-number="noise"></output></dd>
+      <dd>${symbol('σ', 't')} <span data-number="sigma"></span></dd><dd>${symbol('σ²')} <span data-number="noise"></span></dd>
       <dt>${say.rich('numbersIn', { x: symbol('x', 't') })}</dt><dd>${say.rich('meanIs')}</dd><dd>${say.rich('spreadIs')}</dd></dl></div>`;
   const draw = (x, t) => {
     fill(node, momentOf(x, t));
@@ -87,9 +87,9 @@ function betPart(state, say, changed) {
   function show() {
     const { stage, bet, found } = state.told, detail = say(`${state.source}Detail`), marks = say('marks');
     if (stage === 'ask') {
-      const line = markup`<label class="live-bet-line"><input type="range" min="0" max="1000" step="10" value="500"><span>t = <output>500</output></span></label>`;
+      const line = markup`<label class="live-bet-line"><input type="range" min="0" max="1000" step="10" value="500"><span>t = <b>500</b></span></label>`;
       const range = set(line.firstChild, { 'aria-label': say('bet') });
-      on(range, 'input', () => { line.querySelector('output').textContent = range.value; });
+      on(range, 'input', () => { line.querySelector('b').textContent = range.value; });
       node.replaceChildren(markup`<p tabindex="-1">${say.rich('ask', { detail })}</p>`, line,
         markup`<span>${button(say('place'), to(() => ({ stage: 'look', bet: Number(range.value) })))} ${quietButton(say('skip'), to({ stage: 'open' }))}</span>`);
     } else if (stage === 'look') {

@@ -16,7 +16,7 @@ function arrow(x, t, w) {
   const alpha = Math.cos((Math.PI / 2) * t), sigma = Math.sin((Math.PI / 2) * t), variance = (alpha * SPREAD) ** 2 + sigma ** 2;
   const pull = (mean) => (x - alpha * mean) / variance;
   const rabbit = 1 / (1 + Math.exp((-alpha * x * (RABBIT - MOUSE)) / variance));               // p(rabbit | x_t); the means are +-1
-  const guided = (of) => { const nothing = rabbit * of(RABBIT) + (1 - rabbit) * of(MOUSE); return nothing + w * (of(RABBIT) - nothing); };
+  const guided = (of) => (1 - w) * (rabbit * of(RABBIT) + (1 - rabbit) * of(MOUSE)) + w * of(RABBIT);
   const x0 = guided((mean) => mean + alpha * SPREAD ** 2 * pull(mean)), eps = guided((mean) => sigma * pull(mean));
   return (Math.PI / 2) * (alpha * eps - sigma * x0);
 }
@@ -99,11 +99,12 @@ function measurePart(name, { scales, real, n }, say) {
   const drawn = chart({ label: say('against', { what: say(`${name}Name`) }), tall: TALL, left: ticks.map((v) => [y(v), percent(v)]), below: [0, 1, 2, 4, 6, 8, 10].map((w) => [x(w), w]),
     axis: say('axis'), caption: say.rich(name, { range, n: n.pictures, real: percent(real[name], 1) }) });
   const band = drawn.path('live-band'), other = drawn.path('live-faint'), line = drawn.path('live-line-belief');
-  const curve = (model, of) => model.rows.map((row, i) => [x(scales[i]), y(of(row))]);
+  const curve = ({ rows }, of = (row) => row[name]) => rows.map((row, i) => [x(scales[i]), y(of(row))]);
   const begin = (model, rest) => {
-    set(band, { d: `${lineOf([...curve(model, (row) => row.bands[name][0]), ...curve(model, (row) => row.bands[name][1]).reverse()])}Z` });
-    set(line, { d: lineOf(curve(model, (row) => row[name])) });
-    set(other, { d: rest ? lineOf(curve(rest, (row) => row[name])) : '' });
+    const edge = (k) => curve(model, (row) => row.bands[name][k]);
+    set(band, { d: `${lineOf([...edge(0), ...edge(1).reverse()])}Z` });
+    set(line, { d: lineOf(curve(model)) });
+    set(other, { d: rest ? lineOf(curve(rest)) : '' });
   };
   const draw = (row, w) => {
     drawn.point(x(w));
@@ -128,7 +129,7 @@ function ownPart({ model, data, state, say, language, changed, ask, arrived, fai
   const done = (i) => state.drawn[i] && !state.drawn[i].x0, burnt = (i) => (done(i) ? percent(burntOf(state.drawn[i].x), 1) : '');
   const title = (i) => `w = ${scales[i]}${done(i) ? `, ${say('burntName')} ${burnt(i)}` : ''}`;
   const prompt = () => state.prompt.slice(0, 80), told = () => say('by', { network: NETWORK, prompt: prompt(), seed: state.seed, steps: own.steps });
-  const tell = (...things) => status.replaceChildren(...things);
+  const tell = (...things) => { set(status, { 'aria-busy': !!running && !data.network }); status.replaceChildren(...things); };
 
   function draw() {
     const begin = { x: staticOf(state.seed, 3 * 32 * 32) }, { x, x0 } = state.drawn[state.mark] ?? begin, describe = (i) => `${prompt()}: ${title(i)}`;
@@ -260,7 +261,7 @@ function build({ model, data, state, say, language, changed }) {
   }
   const numbers = () => [...(state.model === 'own' ? [own.numbers()] : []),
     { title: say('title', { label: chosen().label, n: data.n.pictures }), head: ['w', ...heads], rows: scales.map((w, i) => [w, ...row(i)]) }, world.numbers(),
-    { title: `w = ${scales[state.mark]}`, head: [say('quantity'), say('value')], rows: [['Ho, Salimans', `w = ${scales[state.mark] - 1}`], ['diffusers', pipelineOf(scales[state.mark], say)]] }];
+    ...[scales[state.mark]].map((w) => ({ title: `w = ${w}`, head: [say('quantity'), say('value')], rows: [['Ho, Salimans', `w = ${w - 1}`], ['diffusers', pipelineOf(w, say)]] }))];
 
   begin();
   return { node, numbers, stop: () => { time.stop(); own.stop(); } };

@@ -95,7 +95,7 @@ function factsOf(block, whole, say) {
 
 function factsPart(whole, go, say) {
   const rows = ['shape', 'reach', 'parameters', 'flops'].map((name) => [markup`<dt>${say(name)}</dt>`,
-    markup`<dd>${set(element('output'), { 'data-number': name })} <span></span></dd>`]);
+    markup`<dd>${set(element('span'), { 'data-number': name })} <span></span></dd>`]);
   const node = markup`<div class="live-block-facts"><div class="live-caption"><p><b></b> <code></code></p><span class="live-answers">${go}</span></div><p class="live-block-words"></p><dl>${rows.flat()}</dl></div>`;
   const [title, module, words] = node.querySelectorAll('b, code, .live-block-words');
   return { node, draw: (block) => {
@@ -131,7 +131,7 @@ function build({ data, state, say, language, changed }) {
     <div class="live-block-panel">${facts.node}<div class="live-block-pictures">${[shown.node, guess.node, listens.node]}</div></div>
     <div class="live-features">${channels.map((c) => c.node)}</div>
     <p class="live-note">${say.rich('channels', { badge: badge('model', say) })}</p>
-    <div class="live-clock"><p class="live-readout"><b>t = <output data-number="t"></output></b></p>${clock.node}</div>${speech.node}</div>`;
+    <div class="live-clock"><p class="live-readout"><b>t = <span data-number="t"></span></b></p>${clock.node}</div>${speech.node}</div>`;
 
   // The maps of the chosen block's channels at the chosen time.
   const mapsNow = () => block().low.map((_, c) => block().maps[state.time * block().low.length + c]);

@@ -203,7 +203,7 @@ function momentOf(curve, steps, i, say) {
 
 function momentPart(say) {
   const mixture = tile(...say.rich('mixture', { x: symbol('x', 't') })), signal = tile(...say.rich('signal', { x: symbol('α', 't', 'signal') }));
-  const noise = tile(...say.rich('noise', { x: symbol('σ', 't', 'noise') })), slot = (name) => set(element('output'), { 'data-number': name });
+  const noise = tile(...say.rich('noise', { x: symbol('σ', 't', 'noise') })), slot = (name) => set(element('span'), { 'data-number': name });
   const numbers = markup`<div class="live-numbers"><dl><dt class="live-signal">${say('pictureRow')}</dt>
     <dd>${symbol('α', 't')} ${slot('alpha')}</dd><dd>${say.rich('share', { share: slot('bar') })}</dd>
     <dt class="live-noise">${say('staticRow')}</dt>
@@ -222,7 +222,7 @@ function momentPart(say) {
 
 // The number of steps, on a slider that stops at the divisors of 1000.
 function countPart(state, choose, say) {
-  const node = markup`<label class="live-count"><span>T = <output data-number="T"></output></span><input type="range" min="0" max="10" step="1"></label>`;
+  const node = markup`<label class="live-count"><span>T = <span data-number="T"></span></span><input type="range" min="0" max="10" step="1"></label>`;
   const slider = set(node.querySelector('input'), { 'aria-label': say('steps') });
   const tell = () => {
     set(slider, { 'aria-valuetext': say('stepCount', { steps: state.steps }) });

@@ -86,8 +86,8 @@ const ledgerOf = ({ t, kept, taken, back }) =>
 
 function sumPart(say) {
   const next = symbol('x', 's'), note = element('span');
-  const node = markup`<div class="live-formula"><p>${next} = <output data-number="alpha"></output> ${symbol('x̂', '0', 'signal')} +
-    <output data-number="kept"></output> ${symbol('ε̂', '', 'noise')} + <output data-number="fresh"></output> ${symbol('z', '', 'noise')}</p>
+  const node = markup`<div class="live-formula"><p>${next} = <span data-number="alpha"></span> ${symbol('x̂', '0', 'signal')} +
+    <span data-number="kept"></span> ${symbol('ε̂', '', 'noise')} + <span data-number="fresh"></span> ${symbol('z', '', 'noise')}</p>
     <p class="live-ledger">${say.rich('ledger', { note })}</p></div>`;
   const draw = (step) => {
     next.lastChild.textContent = step.s;

@@ -99,7 +99,7 @@ function foundPart(say) {
     node.querySelector('dl').replaceChildren(...askedOf(found).flatMap(([name, { asked, right }]) => {
       const bar = element('i');
       bar.style.setProperty('--part', right[k] / asked);
-      return [markup`<dt>${say(name)}</dt>`, set(markup`<dd><span class="live-share">${bar}</span> <output>${say('of', { right: right[k], asked })}</output></dd>`, { 'data-found': name })];
+      return [markup`<dt>${say(name)}</dt>`, set(markup`<dd><span class="live-share">${bar}</span> <span class="live-tally">${say('of', { right: right[k], asked })}</span></dd>`, { 'data-found': name })];
     }));
   };
   return { node, draw };

@@ -130,7 +130,7 @@ function build({ model, data, state, say, language, changed }) {
   const seen = tile(...say.rich('state', { x: symbol('x', 't') })), guess = tile(...say.rich('guess', { x: symbol('x̂', '0', 'signal') })), looks = tile(say('looks'));
   const [whole, without, change] = ['whole', 'without', 'change'].map((key) => tile(say(key)));
   const mute = button(say('mute'), () => { state.muted = !state.muted; draw(); });
-  const [seats, view, clocks] = [element('div'), markup`<div class="live-choices"></div>`, element('div')], share = markup`<output data-number="share"></output>`;
+  const [seats, view, clocks] = [element('div'), markup`<div class="live-choices"></div>`, element('div')], share = markup`<span data-number="share"></span>`;
   const ends = markup`<div class="live-six live-ends">${[whole.node, without.node, change.node]}</div>`;
   const asked = askPart(state, say, () => (running ? stop() : start()), changed), go = asked.lastChild;
   const status = markup`<p class="live-note live-status" role="status"></p>`, tell = (...things) => status.replaceChildren(...things);
