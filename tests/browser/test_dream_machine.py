@@ -296,7 +296,7 @@ def test_keys_rub_and_walk(machine):
 
 def test_absurd_input_and_rapid_clicking(machine):
     page, figure = machine(viewport={"width": 390, "height": 844})
-    for prompt in ("a cat " + "z" * 10_000, "🐈‍⬛" * 3_000, "\u202eقطة ترتدي قبعة", "\x00\u200b<img src=x onerror=alert(1)>", ""):
+    for prompt in ("a cat " + "z" * 10_000, "🐈‍⬛" * 3_000, "a" * 399 + "🐈", "\u202eقطة ترتدي قبعة", "\x00\u200b<img src=x onerror=alert(1)>", ""):
         ask(figure, prompt, steps=1)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert figure.locator(".live-status").text_content() and figure.locator("img[src=x]").count() == 0
@@ -323,6 +323,12 @@ def test_stop_stops_and_what_is_there_stays(machine):
     figure.get_by_role("button", name="Stop").click()
     rest(figure)
     assert figure.locator(".live-go").text_content() == "Generate" and not figure.locator("details").first.is_visible()
+    caption = figure.locator(".live-card + figcaption").text_content()
+    assert "of 50" in caption and "step 50" not in caption
+    figure.get_by_label("Rub the static").check(force=True)
+    assert not figure.get_by_role("button", name="Take the drawn picture").is_visible()        # it is none yet
+    figure.get_by_label("Watch it come").check(force=True)
+    assert figure.locator(".live-card + figcaption").text_content() == caption
     set_time(figure, 50)
     assert levels_apart(state_of(figure), on_screen(static(7, SIDE))) <= 1
 
@@ -387,6 +393,18 @@ def test_a_link_brings_the_picture_back(machine, open_page, address):
     assert figure.get_by_label("seed").input_value() == "3"
     assert "step 3 of 4" in figure.locator(".live-card + figcaption").text_content()
     assert levels_apart(state_of(figure), shown) == 0
+
+
+def test_a_link_to_a_card_rubs_nothing_by_itself(machine, open_page, address):
+    page, figure = machine()
+    ask(figure, "a pig", steps=2)
+    figure.get_by_label("Rub the static").check(force=True)
+    here = figure.get_by_role("link", name="Link to this state").get_attribute("href")
+    assert "mode:scratch" in here and "k:2" in here
+    there = open_page(page.url.removeprefix(address).split("#")[0] + here)
+    there.locator(f'[data-figure="{STEM}"][data-state=live]').first.wait_for()
+    there.wait_for_timeout(1_000)
+    assert there.evaluate("outOfStaticOpened.size") == 0 and "0" in there.locator(f'[data-figure="{STEM}"] .live-card + figcaption').first.text_content()
 
 
 def test_the_small_form_makes_a_pet_with_one_button(open_page, judge):

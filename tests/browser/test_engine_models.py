@@ -228,6 +228,13 @@ def test_a_model_that_does_not_come_is_a_sentence_and_may_be_tried_again(site, n
     assert failing(page) == ["nothing"]
 
 
+def test_what_the_browser_keeps_damaged_is_fetched_past_it(site):
+    page = site()
+    kind, content = page.files[page.place["tiny"]]
+    page.route(f"**/{page.place['tiny']}", lambda route: route.fulfill(body=content[:-9] + b"x" + content[-8:], content_type=kind), times=1)
+    assert failing(page) == ["nothing"] and page.asked.count(page.place["tiny"]) == 1
+
+
 def test_what_lies_damaged_on_the_shelf_is_fetched_again(site):
     page = site()
     assert failing(page) == ["nothing"]

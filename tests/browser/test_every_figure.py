@@ -79,6 +79,15 @@ def assert_numbers_are_told(figure) -> None:
     assert shown and not set(shown) - set(told), f"drawn, but not among the numbers: {sorted(set(shown) - set(told))}"
 
 
+@every_figure
+def test_nobody_is_spoken_to_unasked(open_figure, stem):
+    """Numbers that change with every drag are no live regions, and no figure speaks before it was touched."""
+    page, figure = open_figure(stem)
+    page.wait_for_timeout(1_500)
+    assert figure.locator("output").count() == 0
+    assert not "".join(figure.locator(".live-hidden[aria-live]").all_text_contents())
+
+
 # ---- Its state -----------------------------------------------------------------------------------------------------------
 
 @every_still_figure
