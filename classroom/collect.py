@@ -2,7 +2,7 @@
 
 Who a file belongs to is said by the folder it lies in, directly below the folder of submissions; where it lies in
 none, by its name, without the chapter ("ada_13.ipynb", "Copy of 13_sampling - ada (2).ipynb": ada). A zip archive is
-a folder of the same name; one that holds several folders and no notebook beside them holds one student in each.
+a folder of the same name; one that holds several folders with notebooks, and no notebook beside them, holds one student in each.
 Nothing is unpacked to disk and no link is followed.
 """
 
@@ -15,15 +15,20 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 LARGEST_FILE, LARGEST_ARCHIVE, MOST_FILES = 50 * 2**20, 500 * 2**20, 5_000
 COPIED = re.compile(r"^(copy of|kopie von|copie de|copia de|cópia de)\s+", flags=re.IGNORECASE)
+BETWEEN = r"[\s_-]+"                                         # what stands between the words of a file's name
 
 
 @dataclass
 class Found:
-    """One file. place: where it was found. student: whose it is, "" where nobody can tell. fate: what became of it."""
+    """One file. place: where it was found. folder: the one that says whose it is, "" where there is none. modified: when.
+
+    content: its bytes, until they are read. fate: what became of it.
+    """
 
     place: str
     folder: str
@@ -64,7 +69,7 @@ def _looked_at(one: Found, name: str, depth: int = 0) -> Iterator[Found]:
         yield from _unpacked(one, name, depth)
         return
     try:
-        one.cells = read(one.content)
+        one.cells, one.content = read(one.content), b""
         yield one
     except ValueError as error:
         if name.lower().endswith(".ipynb"):
@@ -86,20 +91,32 @@ def _unpacked(one: Found, name: str, depth: int) -> Iterator[Found]:
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError, EOFError, OSError, ValueError) as error:
         yield _said(one, f"not unpacked: {error or type(error).__name__}")
         return
-    place, folder, modified = one.place, one.folder, one.modified
+    place, folder = one.place, one.folder
     yield _said(one, f"an archive of {len(entries)} file{'' if len(entries) == 1 else 's'}, each listed by itself")
     for entry, owner, content in zip(entries, owners, contents):
-        inner = Found(f"{place}: {entry.filename}", folder or owner, content, modified)
+        inner = Found(f"{place}: {entry.filename}", folder or owner, content, _when(entry, one.modified))
         yield from _looked_at(inner, PurePosixPath(entry.filename).name, depth + 1)
 
 
+def _when(entry: zipfile.ZipInfo, archive: float) -> float:
+    """When a file in an archive was last changed; where no date stands there (1980 is none) or nonsense, when the archive was."""
+    try:
+        return datetime(*entry.date_time).timestamp() if entry.date_time[0] > 1980 else archive
+    except (ValueError, OverflowError, OSError):
+        return archive
+
+
 def _owners(paths: list[tuple[str, ...]], archive: str) -> list[str]:
-    """Whose each file of an archive is: the archive's name, or the folders' in it where it holds only folders, and several."""
-    real = [path for path in paths if path and path[0] != "__MACOSX"]
-    common = os.path.commonprefix([path[:-1] for path in real]) if real else ()
-    below = {path[len(common)] for path in real if len(path) > len(common) + 1}
-    several = len(below) > 1 and all(len(path) > len(common) + 1 for path in real if path[-1].endswith(".ipynb"))
-    return [path[len(common)] if several and path in real and len(path) > len(common) + 1 else archive for path in paths]
+    """Whose each file of an archive is: the archive's name, or the folders' in it where it holds only folders, and several.
+
+    Only folders with notebooks count, and archives, which are folders too.
+    """
+    paths = [(*path[:-1], path[-1][:-4], "") if path and path[-1].lower().endswith(".zip") else path for path in paths]
+    work = [path for path in paths if path and path[0] != "__MACOSX" and (not path[-1] or path[-1].lower().endswith(".ipynb"))]
+    common = os.path.commonprefix([path[:-1] for path in work])
+    depth = len(common)
+    several = len({path[:depth + 1] for path in work}) > 1 and all(len(path) > depth + 1 for path in work)
+    return [path[depth] if several and path[:depth] == common and len(path) > depth + 1 else archive for path in paths]
 
 
 def read(content: bytes) -> list[tuple[str, str, dict]]:
@@ -129,17 +146,26 @@ def _cell(cell: dict) -> tuple[str, str, dict]:
     return str(cell.get("cell_type")), source.replace("\r\n", "\n"), metadata if isinstance(metadata, dict) else {}
 
 
-def student_of(one: Found, stems: list[str]) -> str:
-    """Whose file it is: the folder's name, or what is left of the file's name without the chapter's. "" if nothing is left."""
+def student_of(one: Found, stem: str) -> str:
+    """Whose file it is: the folder's name, or what is left of the file's name without the chapter's. "" if nothing is left.
+
+    The chapter goes once: as a whole, or else the last of each of its words. So a group may have the chapter's number.
+    """
     if one.folder:
         return one.folder.strip()
     name = PurePosixPath(one.place).name.rsplit(".", 1)[0]
     while COPIED.match(name):
         name = COPIED.sub("", name)
     name = re.sub(r"\s*\(\d+\)", "", name)
-    for stem in stems:
-        name = re.sub(rf"(?<![A-Za-z0-9]){re.escape(stem)}(?![A-Za-z0-9])", " ", name, flags=re.IGNORECASE)
-    drop = {word.lower() for stem in stems for word in stem.split("_")} | {"chapter", "copy", "kopie", "copie", "copia"}
-    drop |= {str(int(word)) for word in drop if word.isdigit()}
-    kept = [word for word in re.split(r"[\s_-]+", name) if word and word.lower() not in drop]
-    return "_".join(kept)
+    number, *words = stem.split("_")
+    parts = [f"0*{int(number)}", *map(re.escape, words)]
+    left = _without(name, BETWEEN.join(parts))
+    for part in parts if left == name else ():
+        left = _without(left, part)
+    drop = ("chapter", "copy", "kopie", "copie", "copia")
+    return "_".join(word for word in re.split(BETWEEN, left) if word and word.lower() not in drop)
+
+
+def _without(name: str, words: str) -> str:
+    """The name without these words where they stand by themselves for the last time. words: a regular expression."""
+    return re.sub(rf"^(.*)(?<![A-Za-z0-9]){words}(?![A-Za-z0-9])", r"\1 ", name, flags=re.IGNORECASE | re.DOTALL)

@@ -4,7 +4,7 @@ The checks run here, where no student's code runs. What they are given is a stan
 into the sandbox and brings plain values back. So a student's code can print what it likes, replace `Verdict`, define
 `__eq__`, or end its process: the only way to pass a check is to send it the right numbers.
 
-    python -m classroom.examiner JOBS.json RESULTS.json      # by course.py, in the environment that has torch
+    python -m classroom.examiner JOBS.json RESULTS.json      # by grade.py, in the environment that has torch
 """
 
 import builtins

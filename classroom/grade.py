@@ -53,18 +53,21 @@ def sort_out(found: list[Found], chapters: dict[str, NotebookNode]) -> dict[tupl
     chosen: dict[tuple[str, str], tuple[Found, Recognised]] = {}
     for one in sorted((one for one in found if not one.fate), key=lambda one: (one.modified, one.place)):
         stem, read = chapter_of(one, every | chapters)
-        student = student_of(one, list(every)) or f"unknown ({Path(one.place).name})"
         if not stem:
             one.fate = "not graded: no exercise of any chapter was recognised in it"
         elif stem not in chapters:
             one.fate = f"not graded: it belongs to chapter {stem}, which was not asked for"
         else:
+            student = student_of(one, stem) or f"unknown ({Path(one.place).name})"
             if student.startswith("unknown ("):
                 read.remarks.insert(0, "nothing says whose it is: neither a folder nor the file's name")
             if (student, stem) in chosen:
                 older = chosen[student, stem][0]
-                older.fate = f"not graded: {student} handed in a newer one, {one.place}"
-                read.remarks.append(f"handed in more than once; the newest was graded ({older.place} was not)")
+                newer = older.modified < one.modified
+                another = "a newer one" if newer else "another one of the same time"
+                older.fate = f"not graded: {student} handed in {another}, {one.place}"
+                which = "the newest was graded" if newer else "two bear the same time, and one of them was graded"
+                read.remarks.append(f"handed in more than once; {which} ({older.place} was not)")
             chosen[student, stem] = one, read
             one.fate = f"graded as {student}, {stem}"
     return chosen
@@ -157,8 +160,6 @@ def main() -> None:
     parser.add_argument("--memory", type=int, default=2 * 2**30, help="bytes, for each exercise")
     parser.add_argument("--unsafe", action="store_true", default=os.environ.get("UNSAFE") == "1", help="grade without a sandbox")
     arguments = parser.parse_args()
-    if arguments.overlay is not None:
-        arguments.overlay = Path(arguments.overlay)
     private = tuple(path.resolve() for path in (arguments.submissions, arguments.overlay) if path)
     reason = "" if arguments.unsafe else sandbox.why_not(arguments.python, private)
     if reason:

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import zipfile
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
@@ -16,6 +17,7 @@ from classroom import sandbox
 from classroom.collect import Found, collect, read, student_of
 from classroom.copies import exercises
 from classroom.examiner import Cell, clean, examine
+from classroom.grade import sort_out
 from classroom.jobs import job
 from classroom.overlay import laid_over
 from classroom.recognise import Recognised, recognise
@@ -23,38 +25,53 @@ from classroom.report import Graded, for_a_spreadsheet, words, write_grades
 from classroom.sandboxed import wire
 from classroom.slices import needed_for, piece, statements, without_magic
 
-STEMS = ["01_static", "13_sampling"]
 ONE = json.dumps({"cells": [{"cell_type": "code", "source": ["a = 1\n", "b"], "metadata": {}}]}).encode()
 
 
 # ---- What came back --------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("place, student", [
-    ("dora_13.ipynb", "dora"), ("Copy of 13_sampling - ada (2).ipynb", "ada"), ("Kopie von Copy of ada_lovelace_13_sampling.ipynb", "ada_lovelace"),
-    ("13_sampling_s1234567.ipynb", "s1234567"), ("Jean-Luc 01.ipynb", "Jean_Luc"), ("13_sampling (1).ipynb", ""), ("చంద్ర 13.ipynb", "చంద్ర"),
-    ("S13 sampling.ipynb", "S13"), ("chapter 1 max.ipynb", "max"), ("Copy of 01_static.ipynb", "")])
-def test_a_student_is_known_by_the_files_name_where_there_is_no_folder(place, student):
-    assert student_of(Found(place, ""), STEMS) == student
-    assert student_of(Found(f"eva/{place}", "eva"), STEMS) == "eva"
+@pytest.mark.parametrize("name, chapter, student", [
+    ("dora_13", "13_sampling", "dora"), ("Copy of 13_sampling - ada (2)", "13_sampling", "ada"), ("13_sampling (1)", "13_sampling", ""),
+    ("Kopie von Copy of ada_lovelace_13_sampling", "13_sampling", "ada_lovelace"), ("13_sampling_s1234567", "13_sampling", "s1234567"),
+    ("Jean-Luc 01", "01_static", "Jean_Luc"), ("చంద్ర 13", "13_sampling", "చంద్ర"), ("S13 sampling", "13_sampling", "S13"),
+    ("chapter 1 max", "01_static", "max"), ("Copy of 01_static", "01_static", ""),
+    ("group_1_13", "13_sampling", "group_1"), ("group_4_13", "13_sampling", "group_4"), ("group_13_13", "13_sampling", "group_13"),
+    ("group 8 13_sampling", "13_sampling", "group_8"), ("group 8 08_forward", "08_forward", "group_8"), ("team_12", "13_sampling", "team_12"),
+    ("13_sampling_group_13", "13_sampling", "group_13"), ("Magic_Johnson_13", "13_sampling", "Magic_Johnson")])
+def test_a_student_is_known_by_the_files_name_where_there_is_no_folder(name, chapter, student):
+    assert student_of(Found(f"{name}.ipynb", ""), chapter) == student
+    assert student_of(Found(f"eva/{name}.ipynb", "eva"), chapter) == "eva"
 
 
-def archive(*names: str, content: bytes = ONE) -> bytes:
+def archive(*names: str | zipfile.ZipInfo, content: bytes = ONE) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
         for name in names:
-            made.writestr(name, content)
+            made.writestr(name, archive("13.ipynb") if str(name).endswith(".zip") else content)
     return file.getvalue()
 
 
 @pytest.mark.parametrize("names, owners", [
     (["13.ipynb"], ["ada"]), (["homework/13.ipynb", "homework/01.ipynb"], ["ada", "ada"]), (["homework/13.ipynb", "homework/data/x.ipynb"], ["ada", "ada"]),
     (["ben/13.ipynb", "cem/13.ipynb"], ["ben", "cem"]), (["all/ben/a/13.ipynb", "all/cem/13.ipynb"], ["ben", "cem"]),
+    (["notebooks/13.ipynb", "data/pets.json"], ["ada", "ada"]), (["homework/13.ipynb", "a/pets.json"], ["ada"] * 2), (["inner.zip"], ["ada"]),
+    (["ben.zip", "cem.zip"], ["ben", "cem"]), (["ben/13.ipynb", "ben/pets.json", "cem.zip"], ["ben", "ben", "cem"]),
     (["../../13.ipynb"], ["ada"]), (["/etc/13.ipynb"], ["ada"])])
 def test_an_archive_is_a_folder_and_an_archive_of_folders_a_class(tmp_path, names, owners):
     (tmp_path / "ada.zip").write_bytes(archive(*names))
     first, *found = collect(tmp_path)
+    found = [one for one in found if not one.fate.startswith("an archive of")]
     assert first.fate.startswith("an archive of") and [one.folder for one in found] == owners and all(one.cells for one in found)
+    assert not any(one.content for one in found), "what was read is not kept"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ada.zip"]
+
+
+def test_a_file_in_an_archive_has_its_own_time(tmp_path):
+    """Where no time stands there, or nonsense, it has the archive's."""
+    dates = (2026, 5, 2, 10, 0, 0), (2026, 5, 1, 10, 0, 0), (1980, 1, 1, 0, 0, 0), (2026, 0, 31, 25, 0, 0)
+    (tmp_path / "ada.zip").write_bytes(archive(*(zipfile.ZipInfo(f"{number}.ipynb", date) for number, date in enumerate(dates))))
+    os.utime(tmp_path / "ada.zip", (1e9, 1e9))
+    assert [one.modified for one in collect(tmp_path)[1:]] == [datetime(2026, 5, 2, 10).timestamp(), datetime(2026, 5, 1, 10).timestamp(), 1e9, 1e9]
 
 
 def test_nothing_is_followed_or_lost(tmp_path):
@@ -115,6 +132,18 @@ def chapter(*cells):
 
 SMALL = chapter(("code", "import math\nsize = 3"), ("given", "N = 7"),
                 ("solution", "def double(x):\n    # TODO\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION"), ("check", "dl.checks.a.b(double, N)"))
+@pytest.mark.parametrize("times, chosen, fate, remark", [
+    ((2, 1), "a.ipynb", "handed in a newer one", "the newest was graded"), ((1, 2), "b.ipynb", "handed in a newer one", "the newest was graded"),
+    ((1, 1), "b.ipynb", "another one of the same time", "two bear the same time")])
+def test_of_two_the_newer_is_graded_and_of_equals_it_is_said(times, chosen, fate, remark):
+    cells = [("code", "def double(x): return x", {"nbgrader": {"grade_id": "solution-2"}})]
+    found = [Found(f"ada/{name}", "ada", modified=time, cells=cells) for name, time in zip(("a.ipynb", "b.ipynb"), times)]
+    ((graded, read),) = sort_out(found, {"99_small": SMALL}).values()
+    (other,) = [one for one in found if one is not graded]
+    assert graded.place == f"ada/{chosen}" and fate in other.fate and chosen in other.fate
+    assert remark in read.remarks[-1] and other.place in read.remarks[-1]
+
+
 STUB = "def double(x):\n    # TODO\n    ...  # TODO: your code here"
 
 
