@@ -31,9 +31,15 @@ def attempt(what, action):
         pass
 def other_machine():
     s = socket.socket(); s.settimeout(1); s.connect(("1.1.1.1", 53))
+def same_network():
+    if os.readlink("/proc/self/ns/net") != sys.argv[3]: raise OSError
+def variables():
+    if not open("/proc/1/environ", "rb").read(): raise OSError
 def new_namespace():
     if ctypes.CDLL(None, use_errno=True).unshare(0x10000000): raise OSError
 attempt("reach another machine", other_machine)
+attempt("use this machine's network", same_network)
+attempt("read the grader's environment", variables)
 for path in json.loads(sys.argv[1]):
     attempt(f"see {path}", lambda: os.stat(path))
 attempt("signal the grader", lambda: os.kill(int(sys.argv[2]), 0))
@@ -63,14 +69,16 @@ def command(python: Path, program: list[str], user: int = 0) -> list[str]:
     """How `program` (arguments of `python`) is started inside the sandbox. user: as root, who it becomes."""
     root = os.geteuid() == 0
     base = "/jail" if root else ""
-    words = ["bwrap", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try",
-             "--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox"]
+    words = [shutil.which("bwrap") or "bwrap", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
+             "--unshare-cgroup-try", "--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox"]
     words += [] if root else ["--unshare-user", "--disable-userns"]
     words += ["--ro-bind", "/usr", "/usr", *_system("")] if root else []
     folders = _folders_of(python)
-    above = {parent for folder in (*folders, Path("/library/diffusion_lib"), Path("/any")) for parent in folder.parents}
-    for parent in sorted(above):                             # as root, bwrap would make these for root only
-        words += ["--perms", "0755", "--dir", f"{base}{parent}"] if base or parent != Path("/") else []
+    above = {parent for folder in (*folders, Path("/library/diffusion_lib")) for parent in folder.parents}
+    words += ["--perms", "0755", "--dir", base] if base else []       # as root, bwrap would make folders for root only
+    words += ["--perms", "1777", "--size", str(SCRATCH), "--tmpfs", f"{base}/tmp"]     # first: what is bound may lie below /tmp
+    for parent in sorted(above - {Path("/"), Path("/tmp")}):
+        words += ["--perms", "0755", "--dir", f"{base}{parent}"]
     words += ["--ro-bind", "/usr", f"{base}/usr", *_system(base), "--proc", f"{base}/proc", "--dev", f"{base}/dev"]
     for folder in folders:
         words += ["--ro-bind", str(folder), f"{base}{folder}"]
@@ -79,7 +87,7 @@ def command(python: Path, program: list[str], user: int = 0) -> list[str]:
         words += ["--ro-bind", str(folder), f"{base}/{place}"]
     for installed in python.parent.parent.glob("lib/python*/site-packages/diffusion_lib"):
         words += ["--tmpfs", f"{base}{installed}", "--remount-ro", f"{base}{installed}"]
-    words += ["--perms", "1777", "--size", str(SCRATCH), "--tmpfs", f"{base}/tmp", "--remount-ro", f"{base}/dev"]
+    words += ["--remount-ro", f"{base}/dev"]
     for name, value in _environment(python, "/tmp", "/library").items():
         words += ["--setenv", name, value]
     if not root:
@@ -138,8 +146,8 @@ def why_not(python: Path, private: tuple[Path, ...] = ()) -> str:
     secret = [*private, ROOT / "notebooks", ROOT / "Makefile", Path("/etc/passwd"), *(home.iterdir() if home.is_dir() else ())]
     unseen = [str(path) for path in secret
               if not any(path in (folder, *folder.parents) or folder in path.parents for folder in seen)]
-    probe = command(python, ["-c", PROBE, json.dumps(unseen), str(os.getpid())], a_user())
-    run = subprocess.run(probe, capture_output=True, text=True, timeout=300)
+    ours = [json.dumps(unseen), str(os.getpid()), os.readlink("/proc/self/ns/net")]
+    run = subprocess.run(command(python, ["-c", PROBE, *ours], a_user()), capture_output=True, text=True, timeout=300, env={})
     if run.returncode:
         return f"bubblewrap cannot build it here ({run.stderr.strip().splitlines()[-1] if run.stderr.strip() else 'no message'})"
     bad = json.loads(run.stdout)
@@ -149,8 +157,8 @@ def why_not(python: Path, private: tuple[Path, ...] = ()) -> str:
 def start(python: Path, limits: Limits, unsafe: str = "") -> subprocess.Popen:
     """The worker, waiting for its first exercise. unsafe: a folder to run it in with no sandbox."""
     pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")} | {"bufsize": 0, "start_new_session": True}
-    if not unsafe:
-        return subprocess.Popen(command(python, ["/grader/worker.py", json.dumps(asdict(limits))], a_user()), **pipes)
+    if not unsafe:                                           # without ours, or bwrap's own process would show it inside
+        return subprocess.Popen(command(python, ["/grader/worker.py", json.dumps(asdict(limits))], a_user()), env={}, **pipes)
     words = [str(python), str(INSIDE / "worker.py"), json.dumps(asdict(limits) | {"tasks": False})]
     return subprocess.Popen(words, cwd=unsafe, env=_environment(python, unsafe, str(ROOT)), **pipes)
 

@@ -9,6 +9,8 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+import venv
 import zipfile
 from pathlib import Path
 
@@ -203,7 +205,8 @@ def attempt(what, action):
         escaped.append(what)
     except BaseException:
         pass
-attempt("network", lambda: socket.create_connection(("127.0.0.1", 22), 1))
+attempt("network", lambda: 1 / (os.readlink("/proc/self/ns/net") == "NETWORK"))
+attempt("environment", lambda: 1 / len(open("/proc/1/environ").read()))
 attempt("names", lambda: socket.getaddrinfo("example.org", 80))
 attempt("repository", lambda: os.listdir({str(ROOT / "notebooks")!r}))
 attempt("submissions", lambda: os.listdir("FOLDER"))
@@ -265,7 +268,7 @@ def is_static(picture):
 def test_what_a_malicious_notebook_tries_fails_and_is_reported(tmp_path):
     pupils = Class(tmp_path, "", None)
     pupils.hand_in("=mallory/01_static.ipynb", pupils.notebook(
-        static_knobs=ESCAPES.replace("FOLDER", str(pupils.folder)), static_crossing=BOMB,
+        static_knobs=ESCAPES.replace("FOLDER", str(pupils.folder)).replace("NETWORK", os.readlink("/proc/self/ns/net")), static_crossing=BOMB,
         static_dice=PATCHES, static_smash="import os\ndef smash(picture, strengths):\n    os.kill(os.getppid(), 9)", static_detector=FORGES))
     pupils.hand_in("nell/01_static.ipynb", pupils.notebook(
         static_knobs="import os\ndef grainy(*a):\n    os._exit(0)",
@@ -284,6 +287,15 @@ def test_what_a_malicious_notebook_tries_fails_and_is_reported(tmp_path):
     assert "exit status 0" in rows["nell"]["remarks"]
     assert "<script>alert" not in (tmp_path / "grades" / "feedback" / "nell" / "01_static.html").read_text(encoding="utf-8") + report
     assert sorted(path for path in pupils.folder.rglob("*")) == before
+
+
+def test_a_python_below_tmp_can_be_used_and_nothing_else_there_is_seen():
+    """The scratch folder is /tmp; a clone of the book may lie there too."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        python, secret = Path(folder, ".venv", "bin", "python"), Path(folder, "secret")
+        venv.create(python.parent.parent, symlinks=True)
+        secret.touch()
+        assert sandbox.why_not(python, (secret,)) == ""
 
 
 def test_without_a_sandbox_nothing_is_graded(tmp_path):

@@ -287,6 +287,17 @@ def test_whatever_ends_a_process_ends_only_that(cell):
     assert asked(cell, "f = 1", "assert f == 1")["passed"], "the next exercise is none the worse"
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="there is a sandbox on Linux only")
+def test_bubblewrap_gets_no_environment_that_it_could_show_inside(tmp_path, monkeypatch):
+    shown = tmp_path / "shown"
+    (tmp_path / "bwrap").write_text(f"#!/bin/sh\ncat /proc/$$/environ >> {shown}; echo asked >> {shown}; exit 1\n")
+    (tmp_path / "bwrap").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert "cannot build it" in sandbox.why_not(Path(sys.executable))
+    assert sandbox.start(Path(sys.executable), sandbox.Limits()).wait() == 1
+    assert shown.read_text() == "asked\nasked\n"
+
+
 # ---- What is written -------------------------------------------------------------------------------------------------
 
 def test_strangers_words_are_only_words():
