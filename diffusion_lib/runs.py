@@ -2,7 +2,7 @@
 
     recipe.toml               what was asked for
     checkpoint.safetensors    where the run is; it can go on from here
-    record.json               the loss, and when each strip was drawn
+    record.json               the loss, when each strip was drawn, and from which commit of this library the run began
     strips/ema_003.webp       what the averaged weights drew after 3 minutes, from always the same noise
     strips/raw_003.webp       the same from the weights as they were
     NAME.safetensors          the finished model: averaged weights as float16, and how they came about
@@ -14,10 +14,13 @@ import json
 import math
 import os
 import subprocess
+import time
+import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -37,41 +40,77 @@ from .samplers import DPMSolverPP2M, sample
 from .training import History, TrainStep, train
 
 STRIP_STEPS, STRIP_GUIDANCE, STRIP_WITHOUT_PROMPTS = 12, 2.0, 8
+# What a recipe may say otherwise when its run is resumed: how long it is, and what is written down meanwhile.
+ON_THE_WAY = ("strip", "training.steps", "training.minutes", "training.checkpoint_every", "training.checkpoint_minutes")
 
 
 def run_recipe(recipe: Recipe, folder: Path, resume: bool = False) -> Path | None:
     """Train what a recipe describes and return the file of the finished model.
 
     folder: where everything is written. resume: go on from the checkpoint that lies there. Of several processes only the
-    first one writes; the others return None. Raises ValueError where there
-    is nothing to go on from, where a run would be overwritten, and as `train`.
+    first one writes; the others return None. Raises ValueError where there is nothing to go on from, where the run there
+    was begun with another recipe, where a run would be overwritten, and as `train`.
     """
     checkpoint, finished = folder / "checkpoint.safetensors", folder / f"{recipe.name}.safetensors"
     if resume and not checkpoint.is_file():
         raise ValueError(f"--out is {str(folder)!r}, but --resume needs a folder with a checkpoint.safetensors")
     if not resume and checkpoint.exists():
         raise ValueError(f"--out is {str(folder)!r}, but a run lies there already: go on with --resume, or name another folder")
+    if resume:
+        _refuse_another_recipe(recipe, folder)
+    origin = _origin(folder, resume)
     (folder / "strips").mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.toml").write_text(recipe.text, encoding="utf-8")
+    write_atomically(folder / "recipe.toml", recipe.text)
     accelerator = several_processes()
     device = accelerator.device if accelerator else torch.device("cuda" if torch.cuda.is_available() else "cpu")
     recipe.model.to(device)
     if recipe.captions and not resume:
+        begun = time.monotonic()
         for _ in _shown(read_first(recipe, accelerator), "read", "captions"):
             pass
+        origin["reading_minutes"] = round((time.monotonic() - begun) / 60, 1)
     steps = train(recipe.model, recipe.dataset, recipe.config, loss=recipe.loss, checkpoint=checkpoint,
                   resume=checkpoint if resume else None, accelerator=accelerator)
     if accelerator and not accelerator.is_main_process:      # it only computes; the first process writes
         for _ in steps:
             pass
         return None
-    record = Record(recipe, folder, device)
+    record = Record(recipe, folder, device, origin)
     step = None
     for step in _shown(steps, "train", "pictures"):
         record.note(step)
     if step is not None:
         record.write(step.history)                           # which by now has a row of the last few steps too
-    return finish(recipe, checkpoint, finished, device)
+    return finish(recipe, checkpoint, finished, device, origin)
+
+
+def _refuse_another_recipe(recipe: Recipe, folder: Path) -> None:
+    """Raises ValueError where the run in `folder` was begun with a recipe that differs in more than `ON_THE_WAY`."""
+    if not (folder / "recipe.toml").is_file():
+        return
+    before, now = (_settings(tomllib.loads(text)) for text in ((folder / "recipe.toml").read_text(encoding="utf-8"), recipe.text))
+    for place in before | now:
+        if before.get(place) != now.get(place):
+            section, _, key = place.partition(".")
+            here = repr(now[place]) if place in now else "not given"
+            there = f"with {before[place]!r}" if place in before else "without it"
+            raise ValueError(f"[{section}] {key} is {here}, but the run in {str(folder)!r} was begun {there}: "
+                             "put that back to go on, or name another folder with --out")
+
+
+def _settings(sections: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a recipe that a run has from beginning to end, as {"section.key": value}."""
+    places = {f"{section}.{key}": value for section, content in sections.items() for key, value in content.items()}
+    return {place: value for place, value in places.items() if place not in ON_THE_WAY and place.split(".")[0] not in ON_THE_WAY}
+
+
+def _origin(folder: Path, resume: bool) -> dict[str, Any]:
+    """How a run came about, for its record and its model: the commits at which it was begun and resumed, and how long reading took."""
+    file, now = folder / "record.json", commit()
+    before = json.loads(file.read_text(encoding="utf-8")) if resume and file.is_file() else {}
+    commits = before.get("commits", ["an unknown commit"] if resume else [])                 # older records do not say it
+    origin = {"commits": commits if now in commits[-1:] else [*commits, now]}
+    return origin | {name: before[name] for name in ("reading_minutes",) if name in before}
 
 
 def several_processes():
@@ -99,22 +138,27 @@ def _shown(steps: Iterator[TrainStep], what: str, of: str) -> Iterator[TrainStep
             yield step
 
 
-def finish(recipe: Recipe, checkpoint: Path, finished: Path, device: torch.device) -> Path:
-    """Round the averaged weights of a checkpoint to float16 and write them with how they came about."""
+def finish(recipe: Recipe, checkpoint: Path, finished: Path, device: torch.device, origin: dict[str, Any]) -> Path:
+    """Round the averaged weights of a checkpoint to float16 and write them with how they came about. origin: of the run, as in its record."""
     model, state = load_training(checkpoint)
+    commits = ", resumed at ".join(filter(None, origin["commits"])) or None
     pictures = state.values["steps"] * state.values["config"]["batch_size"]
     about = {"name": recipe.name, "shape": list(recipe.shape), "recipe": recipe.text, "seed": recipe.config.seed,
-             "commit": commit(), "hardware": hardware(device), "torch": torch.__version__, "steps": state.values["steps"], "pictures": pictures,
+             "commit": commits, "hardware": hardware(device), "torch": torch.__version__, "steps": state.values["steps"], "pictures": pictures,
              "minutes": round(state.values["seconds"] / 60, 1), "date": date.today().isoformat(), "licence": "Apache-2.0"}
+    about |= {name: value for name, value in origin.items() if name != "commits"}
     save_checkpoint(finished, model, about=about, dtype=torch.float16)
     return finished
 
 
 class Record:
-    """What is written down while a model learns: the loss whenever a minute is over, and what the model draws then."""
+    """What is written down while a model learns: the loss whenever a minute is over, and what the model draws then.
 
-    def __init__(self, recipe: Recipe, folder: Path, device: torch.device):
-        self.recipe, self.folder, self.device = recipe, folder, device
+    origin: how the run came about; it stands in the record as it is.
+    """
+
+    def __init__(self, recipe: Recipe, folder: Path, device: torch.device, origin: dict[str, Any]):
+        self.recipe, self.folder, self.device, self.origin = recipe, folder, device, origin
         self.file, self.strips = folder / "record.json", {}
         if self.file.is_file():                              # of the part of the run that came before --resume
             self.strips = {strip["minute"]: strip for strip in json.loads(self.file.read_text())["strips"]}
@@ -143,7 +187,7 @@ class Record:
         write_atomically(self.file, json.dumps({
             "recipe": self.recipe.name, "hardware": hardware(self.device), "prompts": self.recipe.prompts,
             "sampler": f"DPM-Solver++(2M), {STRIP_STEPS} steps, guidance {STRIP_GUIDANCE:g}",
-            "strips": [self.strips[minute] for minute in sorted(self.strips)], "history": rounded(history)}))
+            "strips": [self.strips[minute] for minute in sorted(self.strips)], "history": rounded(history)} | self.origin))
 
     def strip(self, model: Denoiser) -> Image.Image:
         """One picture a prompt, from the same noise as always."""
@@ -173,11 +217,14 @@ def hardware(device: torch.device) -> str:
 
 
 def commit() -> str | None:
-    """The git commit of this library, where it is known."""
+    """The git commit of this library, where it is known, and whether the package or the recipes have changes that are in no commit."""
     here = Path(__file__).parent
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True).stdout.strip()
+        return subprocess.run(["git", "--no-optional-locks", "-C", str(here), *words], capture_output=True, text=True).stdout.strip()
     try:
-        return git("rev-parse", "HEAD") or None if git("ls-files", "__init__.py") else None
+        if not git("ls-files", "__init__.py"):               # this folder lies in somebody else's repository
+            return None
+        changes = " with changes" if git("status", "--porcelain", "--", ".", "../recipes") else ""
+        return git("rev-parse", "HEAD") + changes or None
     except OSError:                                          # no git here
         return None

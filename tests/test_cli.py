@@ -163,7 +163,7 @@ def test_the_card_comes_from_the_file_and_the_results(models, tmp_path, capsys):
     printed = capsys.readouterr().out.strip()
     card, results = (tmp_path / "tiny.md").read_text(), json.loads((tmp_path / "tiny.json").read_text())
     assert card == card_of(Path(models[0]), results) and printed in card
-    for fact in ("tiny: as small as it gets.", "| pictures seen | 20,000 |", "| commit | c0ffee |", "a toaster",
+    for fact in ("tiny: as small as it gets.", "| pictures seen | 20,000 |", "| commit | c0ffee, the last when it was trained; the recipe that was run stands below |", "a toaster",
                  f"{sum(p.numel() for p in tiny_denoiser().parameters()):,}", "seed = 3"):
         assert fact in card, fact
     assert percent(results["accuracy"]["seen"]["animal"], 8) in card and results["measured"]["hardware"] in card

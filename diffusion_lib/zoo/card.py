@@ -30,11 +30,13 @@ def write_card(file: Path, results: dict[str, Any]) -> Path:
 def card_of(file: Path, results: dict[str, Any]) -> str:
     """The card of the model in `file`, as Markdown. results: as `write_card` keeps them."""
     about, measured = read_about(file), results.get("measured")
-    recipe = about.get("recipe", "")
+    recipe, commit = about.get("recipe", ""), about.get("commit")
+    reading = {"minutes of reading before": about["reading_minutes"]} if "reading_minutes" in about else {}
     facts = {
-        "recipe": f"`recipes/{about.get('name', file.stem)}.toml`, in full below", "seed": about.get("seed"), "commit": about.get("commit"),
+        "recipe": f"`recipes/{about.get('name', file.stem)}.toml`, in full below", "seed": about.get("seed"),
+        "commit": commit and f"{commit}, the last when it was trained; the recipe that was run stands below",
         "hardware": about.get("hardware"), "pictures seen": f"{about.get('pictures', 0):,}", "steps": f"{about.get('steps', 0):,}",
-        "minutes": about.get("minutes"), "parameters": f"{count_parameters(load_checkpoint(file)):,}",
+        "minutes": about.get("minutes"), **reading, "parameters": f"{count_parameters(load_checkpoint(file)):,}",
         "file": f"{file.stat().st_size / 1e6:.1f} MB, float16, SHA-256 `{results['sha256'][:16]}…`", "licence": about.get("licence"),
     } | ({"measured": f"{measured['date']}, {measured['hardware']}, PyTorch {measured['torch']}"} if measured else {})
     lines = [f"| {name} | {value} |" for name, value in facts.items()]
