@@ -149,13 +149,18 @@ SECTIONS = ("data", "network", "conditioner", "comprehension", "diffusion", "cla
 # Reading -------------------------------------------------------------------------------------------------------------
 
 def read_recipe(path: str | Path) -> Recipe:
-    """The recipe in a TOML file. Raises RecipeError naming section, key and value, and what would be right."""
+    """The recipe in a TOML file. Raises RecipeError naming section, key and value, and what would be right, and DownloadError (an
+    OSError) where the pictures it names cannot be had."""
     path = Path(path)
     try:
-        return parse_recipe(path.read_text(encoding="utf-8"), path.stem)
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise RecipeError(f"recipe is {str(path)!r}, but it has to be a TOML file that can be read ({error.strerror})") from error
-    except (RecipeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: {error}") from error
+    try:
+        return parse_recipe(text, path.stem)
+    except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from error
 
 

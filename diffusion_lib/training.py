@@ -102,7 +102,8 @@ def _require(holds: bool, name: str, value, rule: str) -> None:
 
 @dataclass(frozen=True)
 class History:
-    """The run so far, one entry in each list for every `log_every` steps.
+    """The run so far, one entry in each list for every `log_every` steps; a checkpoint on the way, and the end, add one of the
+    fewer steps since the last.
 
     step, seconds, pictures: where the run stood. loss: mean of those steps. loss_by_t: the same in each tenth of [0, 1],
     TIME_BINS numbers (NaN where no time fell). grad_norm: before clipping. lr: learning rate.
@@ -183,7 +184,7 @@ class _Run:
         norm = torch.stack([norm for _, norm in self.unlogged]).mean()
         self.unlogged.clear()
         loss = float(per_sample.mean())
-        if not math.isfinite(loss) and not self.scaler.is_enabled():
+        if not math.isfinite(loss):                          # the scaler deals with gradients that overflow, not with this
             raise FloatingPointError(f"the loss is {loss} at step {self.steps}: a lower lr ({self.config.lr:g} now) or a longer warmup may help")
         bins = [per_sample[(t * TIME_BINS).long().clamp(max=TIME_BINS - 1) == k].mean() for k in range(TIME_BINS)]
         row = (self.steps, self.seconds, self.steps * self.config.batch_size, loss, [float(b) for b in bins], float(norm),

@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 import diffusion_lib as dl
+from diffusion_lib.data.download import DownloadError
 from diffusion_lib.networks.classifier import Classifier
-from diffusion_lib.recipes import RecipeError, parse_recipe, read_recipe
+from diffusion_lib.recipes import DATA, RecipeError, parse_recipe, read_recipe
 from tiny import CLASSIFIER_RECIPE, RECIPE
 
 SHIPPED = sorted((Path(__file__).resolve().parent.parent / "recipes").glob("*.toml"))
@@ -137,3 +138,16 @@ def test_the_file_is_named_too(tmp_path):
         read_recipe(tmp_path / "odd.toml")
     with pytest.raises(RecipeError, match="gone.toml"):
         read_recipe(tmp_path / "gone.toml")
+    (tmp_path / "latin.toml").write_bytes("# ein Käfer".encode("latin-1"))
+    with pytest.raises(RecipeError, match="latin.toml: .*utf-8"):
+        read_recipe(tmp_path / "latin.toml")
+
+
+def test_pictures_that_cannot_be_had_are_not_blamed_on_the_file(tmp_path, monkeypatch):
+    def offline(size: int = 8):
+        raise DownloadError("pictures.gz could not be downloaded")
+
+    monkeypatch.setitem(DATA, "party pets", offline)
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    with pytest.raises(DownloadError, match="^pictures.gz could not be downloaded$"):
+        read_recipe(tmp_path / "tiny.toml")

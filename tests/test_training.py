@@ -288,6 +288,12 @@ def test_history_has_the_loss_of_every_tenth_of_time():
     assert sorted(history.seconds) == history.seconds and history.lr[-1] < history.lr[0]
 
 
+def test_a_checkpoint_adds_a_shorter_row(tmp_path):
+    """A row every 4 steps, and one of the rest where a checkpoint is written: after 6, and at the end."""
+    config = dataclasses.replace(CONFIG, steps=9, log_every=4, checkpoint_every=6)
+    assert finished(fresh_model(), Blots(), config, checkpoint=tmp_path / "run.safetensors").history.step == [4, 6, 8, 9]
+
+
 def test_step_tells_its_loss():
     losses = [step.loss for step in train(fresh_model(), Blots(), dataclasses.replace(CONFIG, steps=4))]
     assert all(math.isfinite(loss) and 0.1 < loss < 10 for loss in losses) and len(set(losses)) == 4
@@ -296,6 +302,26 @@ def test_step_tells_its_loss():
 def test_exploding_run_is_stopped():
     with pytest.raises(FloatingPointError, match=r"loss is (nan|inf) at step \d+: a lower lr"):
         finished(fresh_model(), Blots(), dataclasses.replace(CONFIG, steps=200, lr=1e18, warmup=0, dtype="float32"))
+
+
+def of_the_weights(value):
+    """A loss that is `value` of the sum of all weights, whatever the pictures are."""
+    def loss(model, x0, cond, *, generator):
+        per_sample = value(sum(parameter.sum() for parameter in model.parameters())).expand(len(x0))
+        return dl.LossTerms(per_sample.mean(), per_sample, torch.zeros(len(x0)))
+    return loss
+
+
+def test_a_run_in_float16_is_stopped_by_its_loss_and_not_by_its_gradients():
+    """Gradients that overflow are the scaler's business: it halves its factor until they fit. A loss that is no number stays so."""
+    config = dataclasses.replace(CONFIG, steps=8, dtype="float16", log_every=1)
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    before = weights(model)
+    norms = finished(model, Blots(), config, loss=of_the_weights(lambda total: (4 * total.half()).float())).history.grad_norm
+    assert not math.isfinite(norms[0]) and math.isfinite(norms[-1]) and max_error(weights(model), before) > 0
+    with pytest.raises(FloatingPointError, match="loss is nan at step 1: a lower lr"):
+        finished(nn.Linear(3, 2), Blots(), config, loss=of_the_weights(lambda total: total * math.nan))
 
 
 @pytest.mark.parametrize("wrong, says", [
