@@ -33,10 +33,9 @@ SAFE = ("Everything that students wrote ran in a sandbox: no network, no files b
         "{memory:g} GiB for each exercise. What it has to prevent was tried before the grading, and prevented.")
 
 
-def chapters_of(which: str, cohort: str, overlay: Path | None) -> dict[str, NotebookNode]:
-    """Chapter -> its notebook with this cohort's numbers and the overlay's tests."""
-    return {path.stem: laid_over(for_cohort(nbformat.read(path, as_version=4), path.stem, cohort), path.stem, overlay)
-            for path in sources_of(which)}
+def chapters_of(which: str, cohort: str) -> dict[str, NotebookNode]:
+    """Chapter -> its notebook with this cohort's numbers, as it was handed out."""
+    return {path.stem: for_cohort(nbformat.read(path, as_version=4), path.stem, cohort) for path in sources_of(which)}
 
 
 def chapter_of(one: Found, chapters: dict[str, NotebookNode]) -> tuple[str, Recognised]:
@@ -100,21 +99,28 @@ def own_solutions(chapters: dict[str, NotebookNode]) -> dict[str, list]:
             for stem, chapter in chapters.items()}
 
 
-def grade(arguments: argparse.Namespace) -> list[Graded]:
-    """Grades and writes everything; returns what was graded."""
-    chapters = chapters_of(arguments.chapter, arguments.cohort, arguments.overlay)
-    found = collect(arguments.submissions)
-    chosen = sort_out(found, chapters)
-    names = {key: f"s{number:04}/{key[1]}" for number, key in enumerate(sorted(chosen), 1)}
-    limits = sandbox.Limits(arguments.seconds, arguments.processor, arguments.memory)
-    jobs = own_solutions(chapters) | {names[key]: job(chapters[key[1]], read) for key, (_, read) in chosen.items()}
+def refuse_tests_that_fail(chapters: dict[str, NotebookNode], arguments: argparse.Namespace, limits: sandbox.Limits) -> None:
+    """Raises SystemExit, with words, where a chapter's own solutions do not pass its tests."""
     labels = {f"own/{stem}": f"{stem}: the chapter's own solutions" for stem in chapters}
-    labels |= {names[student, stem]: f"{student}, {stem}" for student, stem in chosen}
-    results = examined(jobs, labels, arguments.python, limits, not arguments.unsafe)
+    results = examined(own_solutions(chapters), labels, arguments.python, limits, not arguments.unsafe)
     wrong = [f"{stem}, {name}: {check['words']}" for stem in chapters for exercise in results[f"own/{stem}"].values()
              for name, check in exercise["checks"].items() if not check["passed"]]
     if wrong:
         raise SystemExit("The chapter's own solution does not pass, so nobody can be judged by these tests:\n" + "\n".join(wrong))
+
+
+def grade(arguments: argparse.Namespace) -> list[Graded]:
+    """Grades and writes everything; returns what was graded."""
+    handed_out = chapters_of(arguments.chapter, arguments.cohort)
+    chapters = {stem: laid_over(chapter, stem, arguments.overlay) for stem, chapter in handed_out.items()}
+    found = collect(arguments.submissions)
+    chosen = sort_out(found, handed_out)
+    limits = sandbox.Limits(arguments.seconds, arguments.processor, arguments.memory)
+    refuse_tests_that_fail(chapters, arguments, limits)
+    names = {key: f"s{number:04}/{key[1]}" for number, key in enumerate(sorted(chosen), 1)}
+    jobs = {names[key]: job(chapters[key[1]], read) for key, (_, read) in chosen.items()}
+    labels = {names[student, stem]: f"{student}, {stem}" for student, stem in chosen}
+    results = examined(jobs, labels, arguments.python, limits, not arguments.unsafe)
     every = {names[key]: {e.name: result_of(e, read.answers[e.name], results[names[key]].get(e.name))
                           for e in exercises(chapters[key[1]])} for key, (_, read) in chosen.items()}
     with tempfile.TemporaryDirectory() as folder:

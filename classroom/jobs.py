@@ -5,7 +5,7 @@ from nbformat import NotebookNode
 
 from .copies import Exercise, exercises, is_hidden
 from .recognise import Recognised, parsed
-from .slices import Piece, asks_for, needed_for, piece, statements
+from .slices import Piece, asks_for, imported, needed_for, piece, statements
 
 
 def job(chapter: NotebookNode, submission: Recognised) -> list[dict]:
@@ -22,7 +22,7 @@ def job(chapter: NotebookNode, submission: Recognised) -> list[dict]:
             answered |= piece(exercise.solution.source).binds
             source = submission.answers.get(exercise.name)
             if source:
-                jobs.append(_entry(exercise, source, book, inside, answered, submission.extras))
+                jobs.append(_entry(exercise, source, book, inside, answered, submission))
                 inside.append((exercise.name, parsed(source)))
         elif id(cell) not in by_check and not cell.source.startswith("# @title Set-up"):
             for one in statements(cell.source):
@@ -31,8 +31,11 @@ def job(chapter: NotebookNode, submission: Recognised) -> list[dict]:
     return jobs
 
 
-def _entry(exercise: Exercise, source: str, book, inside, answered: set[str], extras: list[Piece]) -> dict:
-    """The examiner's entry for one exercise. The chapter's definitions win over the student's own of the same name."""
+def _entry(exercise: Exercise, source: str, book, inside, answered: set[str], submission: Recognised) -> dict:
+    """The examiner's entry for one exercise. The chapter's definitions win over the student's own of the same name.
+
+    Where the answer uses such a name, the submission gets a remark.
+    """
     checks = []
     for cell in exercise.checks:
         uses = piece(cell.source).uses
@@ -43,9 +46,18 @@ def _entry(exercise: Exercise, source: str, book, inside, answered: set[str], ex
     names = sorted({name for check in checks for name in check["answers"]})
     answer = parsed(source)
     taken = set().union(*(p.binds for p in book)) | answered
-    helpers = [("student", p) for p in extras if not p.binds <= taken]
+    helpers = [("student", p) for p in submission.extras if not (p.binds | p.changes) <= taken]
     pieces = [*inside, *helpers]
     who = {id(p): name for name, p in pieces}
     needed = needed_for(asks_for(source) | (set(names) - answer.binds), [p for _, p in pieces])
+    used = asks_for(source).union(*(p.uses for p in needed if who[id(p)] == "student"))
+    for name in sorted(used & _left_out(submission.extras, book, taken) - answered):
+        submission.remarks.append(f"{exercise.name}: uses {name}, which the notebook makes anew or changes; the chapter's ran")
     told = [(who[id(p)], p.text) for p in needed] + [(exercise.name, answer.text if answer.uses or answer.binds else source)]
     return {"name": exercise.name, "pieces": told, "names": names, "checks": checks}
+
+
+def _left_out(extras: list[Piece], book: list[Piece], taken: set[str]) -> set[str]:
+    """The chapter's names that a student's own statements bind or change, and that are left as they are; no modules."""
+    own = [p for p in extras if (p.binds | p.changes) <= taken and p not in book]
+    return set().union(*(p.binds | p.changes for p in own)) - imported([*book, *extras])

@@ -16,15 +16,19 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from .copies import exercises
+from .copies import ROOT, exercises
 
 
 def files_in(folder: Path | None, chapter: str) -> list[Path]:
-    """The overlay's files for one chapter. Raises SystemExit where the overlay itself is missing."""
+    """The overlay's files for one chapter. Raises SystemExit where there is no overlay, or a folder in it is no chapter's."""
     if folder is None:
         return []
     if not folder.is_dir():
         raise SystemExit(f"OVERLAY={folder}: there is no such folder.")
+    known = {chapter, *(path.stem for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))}
+    for path in folder.iterdir():
+        if path.is_dir() and path.name not in known and not path.name.startswith((".", "__")):
+            raise SystemExit(f"{path} fits nothing: its name has to be a chapter's, one of {', '.join(sorted(known))}.")
     return sorted(path for path in (folder / chapter).glob("*") if not path.name.startswith((".", "__")))
 
 

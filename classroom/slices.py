@@ -99,18 +99,22 @@ def asks_for(source: str) -> set[str]:
     return asked
 
 
+def imported(pieces: list[Piece]) -> set[str]:
+    """The names that statements among the pieces import."""
+    return {name for p in pieces for name in p.binds if p.text.lstrip().startswith(("import ", "from "))}
+
+
 def needed_for(uses: set[str] | frozenset[str], before: list[Piece]) -> list[Piece]:
     """The pieces of `before`, in their order, that matter to code which uses these names.
 
     A function may use what is defined after it, so the search is repeated until nothing new is found. A module that is
     imported is not changed by `plt.plot(...)`: only the import is kept.
     """
-    imported = {name for p in before for name in p.binds if p.text.lstrip().startswith(("import ", "from "))}
-    wanted, kept, found = set(uses), set(), -1
+    modules, wanted, kept, found = imported(before), set(uses), set(), -1
     while found < len(kept):
         found = len(kept)
         for number, p in reversed(list(enumerate(before))):
-            if wanted & p.binds or wanted & (p.changes - imported):
+            if wanted & p.binds or wanted & (p.changes - modules):
                 kept.add(number)
                 wanted |= p.uses
     return [before[number] for number in sorted(kept)]

@@ -14,6 +14,8 @@ import nbformat
 import pytest
 
 from classroom import library
+from classroom.assignment import make
+from classroom.copies import source_of
 
 ROOT = Path(__file__).resolve().parent.parent
 GRADING = ROOT / ".venv-grading" / "bin" / "python"
@@ -85,6 +87,17 @@ def test_copy_holds_no_solution(source, copies):
 def test_unknown_chapters_are_refused_by_name(tmp_path):
     run = make_copy("99", tmp_path)
     assert run.returncode == 1 and "CHAPTER=99" in run.stderr and "Traceback" not in run.stderr
+
+
+def test_another_solution_leaves_the_students_copy_as_it_was(tmp_path):
+    """The overlay's solution is the whole cell: what stands above the chapter's own, the student keeps."""
+    private = tmp_path / "private" / "01_static"
+    private.mkdir(parents=True)
+    (private / "static-knobs.solution.py").write_text("grainy = mix_as_i_do_it")
+    plain, _ = make(source_of("01"), tmp_path / "plain")
+    student, instructor = make(source_of("01"), tmp_path / "laid over", overlay=private.parent)
+    assert student.read_text() == plain.read_text() and "def grainy(" in student.read_text()
+    assert "mix_as_i_do_it" in instructor.read_text()
 
 
 @needs_grading

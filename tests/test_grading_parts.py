@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import zipfile
+from argparse import Namespace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,11 +14,10 @@ import numpy
 import pytest
 import torch
 
-from classroom import sandbox
+from classroom import grade, sandbox
 from classroom.collect import Found, collect, read, student_of
 from classroom.copies import exercises
 from classroom.examiner import Cell, clean, examine
-from classroom.grade import sort_out
 from classroom.jobs import job
 from classroom.overlay import laid_over
 from classroom.recognise import Recognised, recognise
@@ -138,7 +138,7 @@ SMALL = chapter(("code", "import math\nsize = 3"), ("given", "N = 7"),
 def test_of_two_the_newer_is_graded_and_of_equals_it_is_said(times, chosen, fate, remark):
     cells = [("code", "def double(x): return x", {"nbgrader": {"grade_id": "solution-2"}})]
     found = [Found(f"ada/{name}", "ada", modified=time, cells=cells) for name, time in zip(("a.ipynb", "b.ipynb"), times)]
-    ((graded, read),) = sort_out(found, {"99_small": SMALL}).values()
+    ((graded, read),) = grade.sort_out(found, {"99_small": SMALL}).values()
     (other,) = [one for one in found if one is not graded]
     assert graded.place == f"ada/{chosen}" and fate in other.fate and chosen in other.fate
     assert remark in read.remarks[-1] and other.place in read.remarks[-1]
@@ -189,6 +189,20 @@ def test_what_an_answer_binds_itself_is_not_sought_in_earlier_answers():
     assert [len(entry["pieces"]) for entry in job(both, Recognised(answers))] == [1, 1]
     answers["solution-2"] = "n = a(3)\ndef b(x): return n"
     assert [who for who, _ in job(both, Recognised(answers))[1]["pieces"]] == ["solution-0", "solution-2"]
+
+
+@pytest.mark.parametrize("own, answer, kept, remarked", [
+    ("table = {}\ntable['a'] = 3\nrows = []\nrows.append(2)", "def double(x): return table['a'] + rows[0]", 4, ""),
+    ("def size(): return 4", "def double(x): return x + size", 0, "uses size, which the notebook makes anew"),
+    ("size += 1\nhelp = size", "def double(x): return x * help", 1, "uses size"), ("rows = []", "def double(x): return 2 * x", 0, ""),
+    ("import math\nmath.tau = 6\nsize = 3", "def double(x): return math.e * size", 0, ""), ("double = 5", "def double(x): return x and double(x - 1)", 0, "")])
+def test_all_that_an_answer_needs_of_the_students_own_runs_and_what_does_not_is_said(own, answer, kept, remarked):
+    """In a name that both have, the chapter wins, and where the answer uses it there is a remark."""
+    read = recognise([("code", answer, {"nbgrader": {"grade_id": "solution-2"}}), ("code", own, {})], SMALL)
+    before = len(read.remarks)
+    (entry,) = job(SMALL, read)
+    assert [who for who, _ in entry["pieces"]].count("student") == kept, entry["pieces"]
+    assert len(read.remarks) == before + bool(remarked) and remarked in "; ".join(read.remarks)
 
 
 # ---- The pipe --------------------------------------------------------------------------------------------------------
@@ -326,3 +340,25 @@ def test_an_overlay_that_fits_nothing_is_refused(tmp_path):
         (tmp_path / "x" / name).unlink()
     with pytest.raises(SystemExit, match="no such folder"):
         laid_over(SMALL, "x", tmp_path / "missing")
+    for name, fine in (("13_sampling", True), (".git", True), ("13_samplng", False), ("13", False)):
+        (tmp_path / name).mkdir()
+        if not fine:
+            with pytest.raises(SystemExit, match=f"{name} fits nothing.* 13_sampling"):
+                laid_over(SMALL, "x", tmp_path)
+            (tmp_path / name).rmdir()
+        laid_over(SMALL, "x", tmp_path)
+
+
+def test_nobody_is_run_before_the_chapters_own_solutions_passed(tmp_path, monkeypatch):
+    asked = []
+
+    def examined(jobs, labels, *_):
+        asked.extend(jobs)
+        return {name: {"x": {"checks": {"x-check": {"passed": False, "words": "It is false."}}}} for name in jobs}
+
+    (tmp_path / "ada_01.ipynb").write_bytes((grade.ROOT / "notebooks" / "01_static.ipynb").read_bytes())
+    monkeypatch.setattr(grade, "examined", examined)
+    wanted = Namespace(chapter="1", cohort="", overlay=None, submissions=tmp_path, seconds=1, processor=1, memory=1, python=None, unsafe=True)
+    with pytest.raises(SystemExit, match="01_static, x-check: It is false."):
+        grade.grade(wanted)
+    assert asked == ["own/01_static"]
