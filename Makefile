@@ -12,8 +12,10 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SAY    := @printf '== %s\n'
 PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n logical --maxprocesses=8 --dist loadfile
 
-# Read by classroom/ from the environment, so that no quoting comes between.
-export COHORT OVERLAY UNSAFE
+# Go through the environment, as they were typed: no quoting comes between, and make leaves a `$` in them alone.
+TYPED  := SUBMISSIONS CHAPTER COHORT OVERLAY SOURCE UNSAFE
+$(foreach name,$(TYPED),$(eval override $(name) := $$(value $(name))))
+export $(TYPED)
 
 .PHONY: help book site test assignment grade chapter-is-named measure clean
 help:
@@ -23,7 +25,7 @@ help:
 	@echo 'make assignment CHAPTER=13   copies of a chapter for students and instructors, into build/assignments'
 	@echo 'make grade SUBMISSIONS=dir   grades, feedback and a report for a folder of submissions, into build/grades'
 	@echo 'make measure                 time and memory of each notebook, for its head (on an idle machine)'
-	@echo 'make clean                   remove everything that was built (environments stay)'
+	@echo 'make clean                   remove everything that was built (environments and grades stay)'
 	@echo
 	@echo 'Settings: PYTHON=python3  PORT=8000  HOST=127.0.0.1  DIFFUSION_FAST=1 (0: notebooks take their time)'
 
@@ -47,21 +49,22 @@ test: .venv/ready node_modules/ready .venv/browser .venv-colab/ready .venv-gradi
 	$(SAY) 'All tests passed'
 
 assignment: chapter-is-named .venv-grading/ready
-	@.venv-grading/bin/python -m classroom.assignment '$(CHAPTER)'
+	@.venv-grading/bin/python -m classroom.assignment "$$CHAPTER"
 
 grade: .venv/ready .venv-grading/ready .venv-grading/sandbox
-	@test -n '$(SUBMISSIONS)' || { echo 'Which folder? For example: make grade SUBMISSIONS=handed_in CHAPTER=13'; exit 2; }
-	@.venv-grading/bin/python -m classroom.grade '$(SUBMISSIONS)' --chapter '$(or $(CHAPTER),all)'
+	@test -n "$$SUBMISSIONS" || { echo 'Which folder? For example: make grade SUBMISSIONS=handed_in CHAPTER=13'; exit 2; }
+	@.venv-grading/bin/python -m classroom.grade "$$SUBMISSIONS" --chapter "$${CHAPTER:-all}"
 
 chapter-is-named:
-	@test -n '$(CHAPTER)' || { echo 'Which chapter? For example: make assignment CHAPTER=13'; exit 2; }
+	@test -n "$$CHAPTER" || { echo 'Which chapter? For example: make assignment CHAPTER=13'; exit 2; }
 
 measure: .venv/ready
 	@.venv/bin/python scripts/measure_notebooks.py
 
 clean:
-	$(SAY) 'Removing what was built; the environments .venv* and node_modules stay'
-	@rm -rf _build build book/_static/vendor book/_static/figures *.egg-info
+	$(SAY) 'Removing what was built; the environments .venv* and node_modules and the grades in build/grades stay'
+	@rm -rf _build book/_static/vendor book/_static/figures *.egg-info
+	@for built in build/*; do [ "$$built" = build/grades ] || rm -rf "$$built"; done
 
 # Installed once, again only when what they are made from changes.
 .venv/ready: requirements.txt pyproject.toml

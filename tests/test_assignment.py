@@ -4,6 +4,7 @@ The copies themselves are looked at in tests/test_grading_chapters.py; tests/tes
 """
 
 import ast
+import os
 import shutil
 import subprocess
 import sys
@@ -126,6 +127,47 @@ def test_a_clone_from_github_knows_its_address(origin, tmp_path, monkeypatch):
     assert library.published() == ""                         # nobody can fetch this commit there yet
     git("update-ref", "refs/remotes/origin/main", "HEAD")
     assert library.published() == f"https://github.com/somebody/a-book/archive/{git('rev-parse', 'HEAD')}.zip"
+
+
+@pytest.fixture
+def workshop(tmp_path):
+    """A folder with the Makefile, and an environment whose Python says what it was told."""
+    python = tmp_path / ".venv-grading" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\nprintf "<%s>" "$@" "$COHORT" "$OVERLAY" "$SOURCE"\n')
+    python.chmod(0o755)
+    (tmp_path / ".venv").mkdir()
+    for name in ("requirements.txt", "requirements-grading.txt", "pyproject.toml"):
+        os.utime(shutil.copy(ROOT / name, tmp_path), (1e9, 1e9))
+    for name in (".venv/ready", ".venv-grading/ready", ".venv-grading/sandbox"):
+        (tmp_path / name).touch()
+    shutil.copy(ROOT / "Makefile", tmp_path)
+
+    def run(*words: str, **environment: str) -> str:
+        command = ["make", "--no-print-directory", *words]
+        return subprocess.run(command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True).stdout
+
+    return run
+
+
+def test_what_is_typed_reaches_the_commands_as_it_was_typed(workshop):
+    odd = {"SUBMISSIONS": "o'brien's $HOME $$ `x` \"y\"", "CHAPTER": "1'3$(x)", "COHORT": "a$b'c", "OVERLAY": "$(o)", "SOURCE": "https://x/?a=$1"}
+    folder, chapter, *others = (f"<{value}>" for value in odd.values())
+    said = "".join(["<-m><classroom.grade>", folder, "<--chapter>", chapter, *others])
+    assert workshop("grade", *(f"{name}={value}" for name, value in odd.items())) == said
+    assert workshop("grade", **odd) == said
+    assert workshop("assignment", "CHAPTER=13").startswith("<-m><classroom.assignment><13><>")
+    assert workshop("grade", "SUBMISSIONS=x") == "<-m><classroom.grade><x><--chapter><all><><><>"
+    assert "Which folder" in workshop("grade") and "Which chapter" in workshop("assignment")
+
+
+def test_cleaning_keeps_the_grades(workshop, tmp_path):
+    for name in ("build/grades/grades.csv", "build/assignments/x", "_build/y"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    workshop("clean")
+    assert (tmp_path / "build/grades/grades.csv").is_file()
+    assert [path.name for path in (tmp_path / "build").iterdir()] == ["grades"] and not (tmp_path / "_build").exists()
 
 
 # Runs in nbgrader's environment: the cells of its own release of a chapter, beside ours.

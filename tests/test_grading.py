@@ -268,8 +268,8 @@ def is_static(picture):
 def test_what_a_malicious_notebook_tries_fails_and_is_reported(tmp_path):
     pupils = Class(tmp_path, "", None)
     pupils.hand_in("=mallory/01_static.ipynb", pupils.notebook(
-        static_knobs=ESCAPES.replace("FOLDER", str(pupils.folder)).replace("NETWORK", os.readlink("/proc/self/ns/net")), static_crossing=BOMB,
-        static_dice=PATCHES, static_smash="import os\ndef smash(picture, strengths):\n    os.kill(os.getppid(), 9)", static_detector=FORGES))
+        static_knobs=ESCAPES.replace("FOLDER", str(pupils.folder)).replace("NETWORK", os.readlink("/proc/self/ns/net")),
+        static_crossing=BOMB, static_dice=PATCHES, static_smash="import os\ndef smash(picture, strengths):\n    os.kill(os.getppid(), 9)", static_detector=FORGES))
     pupils.hand_in("nell/01_static.ipynb", pupils.notebook(
         static_knobs="import os\ndef grainy(*a):\n    os._exit(0)",
         static_detector="def is_static(picture):\n    raise SystemExit('<script>alert(1)</script>')"))
