@@ -97,6 +97,8 @@ def hardware() -> str:
 
 def refuse_where_it_would_mislead(anyway: bool) -> None:
     if not torch.cuda.is_available():
+        if not hasattr(os, "sched_setaffinity"):
+            raise SystemExit(f"This system cannot hold a program to {CORES} cores: measure on Linux, or where there is a GPU.")
         if len(os.sched_getaffinity(0)) < CORES:
             raise SystemExit(f"Here are fewer than {CORES} cores.")
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])  # kernels inherit it

@@ -4,6 +4,8 @@ Offline: our requirements are evaluated against Colab's own list of packages (te
 """
 
 import importlib.metadata
+import json
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -14,6 +16,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from scripts import measure_notebooks
+from scripts.tidy_notebooks import SETUP_TEXT
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -45,6 +50,35 @@ def problem(requirement: Requirement) -> str | None:
     if not requirement.specifier.contains(COLAB[name], prereleases=True):
         return f"{requirement} on Colab is {COLAB[name]}: pip would change it"
     return None
+
+
+def test_where_a_program_cannot_be_held_to_two_cores_nothing_is_measured(monkeypatch):
+    """macOS has no such call; only Linux has."""
+    for name in ("sched_getaffinity", "sched_setaffinity"):
+        monkeypatch.delattr(os, name, raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(SystemExit, match="cannot hold a program to 2 cores"):
+        measure_notebooks.refuse_where_it_would_mislead(anyway=True)
+
+
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize("origin", ["", "https://example.org/old.zip"])
+def test_the_set_up_cell_takes_an_older_library_away_first(origin, complete, tmp_path, monkeypatch):
+    """pip keeps what has the same version, wherever it came from: from an address, nothing would be installed."""
+    class Old:
+        def read_text(self, name):
+            return json.dumps({"url": origin})
+
+    calls = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DIFFUSION_LIB_SOURCE", "https://example.org/new.zip")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: (origin if name == "diffusion_lib" else complete) or None)
+    monkeypatch.setattr("importlib.metadata.distributions", lambda name: [Old()] if origin else [])
+    monkeypatch.setattr("subprocess.run", lambda words, check: calls.append(words[3:]))
+    exec(SETUP_TEXT, {})
+    *before, (*install, what) = calls
+    assert before == ([["uninstall", "-q", "-y", "diffusion-lib"]] if origin else [])
+    assert what.endswith("@ https://example.org/new.zip") and ("--no-deps" in install) == complete
 
 
 def test_the_list_is_the_one_we_think_it_is():
