@@ -21,11 +21,12 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 import diffusion_lib as dl  # noqa: E402
 from diffusion_lib.pictures import image_grid, to_image  # noqa: E402
 from diffusion_lib.runs import hardware, rounded  # noqa: E402
+from rows import write  # noqa: E402
 
 RECORDS = ROOT / "diffusion_lib" / "records"
 SIZE = 16
@@ -117,7 +118,7 @@ def main() -> None:
 
     about = {"command": "python benchmarks/broken_runs.py", "hardware": hardware(torch.device("cpu")), "torch": torch.__version__,
              "steps": steps, "batch_size": config.batch_size, "wishes": WISHES, "sampler": "DPM-Solver++(2M), 20 steps, guidance 2"}
-    (RECORDS / "broken_runs.json").write_text(json.dumps(about | {"cases": cases}, indent=1), encoding="utf-8")
+    write(RECORDS / "broken_runs.json", json.dumps(about | {"cases": cases}, indent=1))
     strip = image_grid(torch.cat(drawn), columns=len(cases) * len(WISHES), gap=0)
     to_image(strip).save(RECORDS / "broken_runs.webp", lossless=True, method=4)
 

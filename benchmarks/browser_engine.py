@@ -24,6 +24,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 import diffusion_lib as dl  # noqa: E402
 from onnx_export import rows_of  # noqa: E402
+from rows import write  # noqa: E402
 from diffusion_lib import engine, zoo  # noqa: E402
 from diffusion_lib.figures._base import lean  # noqa: E402
 from diffusion_lib.hardware import processor_name  # noqa: E402
@@ -184,7 +185,7 @@ def main() -> None:
         for name in options.models:
             record["models"][name] = measure(browser, address, Path(folder), name, options.rounds)
     options.record.parent.mkdir(parents=True, exist_ok=True)
-    options.record.write_text(json.dumps(record, indent=1) + "\n")
+    write(options.record, json.dumps(record, indent=1) + "\n")
     table(record)
 
 

@@ -13,7 +13,6 @@ The shipped model obeys nearly always; a pupil that learned for about a minute o
 
 import argparse
 import json
-import os
 import sys
 import time
 from functools import partial
@@ -24,12 +23,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 import diffusion_lib as dl  # noqa: E402
 from diffusion_lib.evaluation import interval  # noqa: E402
 from diffusion_lib.pictures import image_grid, to_image  # noqa: E402
 from diffusion_lib.runs import hardware  # noqa: E402
+from rows import alone, write  # noqa: E402
 
 RECORDS = ROOT / "diffusion_lib" / "records"
 SCALES = (0, 0.5, 1, 2, 3, 5, 7, 10)
@@ -80,18 +80,14 @@ def pupil() -> tuple[dl.Denoiser, dict]:
 MODELS = {"shipped": lambda: (dl.zoo.load("pets32"), {}), "pupil": pupil}
 
 
-def noted(file: Path, name: str, **entries) -> dict:
-    """The record, with these entries in the model's part: read again each time, because the other model may be writing too."""
-    record = json.loads(file.read_text()) if file.is_file() else {"models": {}}
-    record["models"].setdefault(name, {"rows": [], "parts": []}).update(entries)
-    return record
+def change(file: Path, about: dict, name: str, how) -> None:
+    """Put into the record what all models share, and a model's part as `how` makes it of the part that is there.
 
-
-def written(file: Path, record: dict) -> None:
-    """The whole file at once, so that nobody reads half of it."""
-    part = file.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(record, indent=1))
-    part.replace(file)
+    It is read again each time, and nobody else meanwhile: the other model may be writing too.
+    """
+    with alone():
+        models = json.loads(file.read_text(encoding="utf-8"))["models"] if file.is_file() else {}
+        write(file, json.dumps(about | {"models": models | {name: how(models.get(name, {}))}}, indent=1))
 
 
 def run(name: str) -> None:
@@ -104,7 +100,7 @@ def run(name: str) -> None:
              "sampler": f"DPM-Solver++(2M), {STEPS} steps", "seed": SEED, "scales": SCALES, "wishes": WISHES, "statics": STATICS, "levels": LEVELS,
              "n": {"wishes": MANY, "pictures": len(asked)}, "real": measured(real, asked, classifier, spread(real))}
     model, made = MODELS[name]()
-    written(file, about | noted(file, name, rows=[], parts=[], **made))
+    change(file, about, name, lambda before: before | {"rows": [], "parts": []} | made)
     shown = [dl.pets.parse_caption(wish).repeat(STATICS, 1) for wish in WISHES]
     pictures = torch.cat([drawn(model, wish, scale).clamp(-1, 1) for wish in shown for scale in SCALES])
     coarse = ((pictures + 1) / 2 * (LEVELS - 1)).round() / (LEVELS - 1) * 2 - 1
@@ -112,9 +108,8 @@ def run(name: str) -> None:
     for scale, part in tqdm([(scale, (0, 1)) for scale in SCALES] + [(PART_SCALE, part) for part in PARTS if name == "shipped"], desc=name):
         kind = "rows" if part == (0, 1) else "parts"
         row = measured(drawn(model, asked, scale, part), asked, classifier, spread(real))
-        record = noted(file, name)
-        record["models"][name][kind].append({"scale": scale, "interval": part} | row)
-        written(file, about | record)
+        row = {"scale": scale, "interval": part} | row
+        change(file, about, name, lambda before: before | {kind: [*before[kind], row]})
 
 
 def main() -> None:

@@ -84,16 +84,21 @@ def lines(library: str, choice: str, minutes: float, seed: int, at: list[float],
             if line.startswith("{"):
                 yield json.loads(line)
     if process.returncode:
-        raise SystemExit(f"{library} stopped with {process.returncode}; the same command goes on where it was")
+        raise SystemExit(f"{library} stopped with {process.returncode}; why, stands above. "
+                         "After an interruption the same command goes on")
     for line in (folder / "points.jsonl").read_text(encoding="utf-8").splitlines():
         yield {"point": json.loads(line)}                    # those of an interrupted run too
 
 
 def run(library: str, choice: str, minutes: float, seed: int, others: float, judging: dict, record: Path) -> None:
     """One run; each of its points is in the record as soon as it is judged."""
-    row = {"library": library, "choice": choice, "minutes": minutes, "seed": seed, "others": round(others, 2), "points": []}
-    if any(key_of(one) == key_of(row) and len(one["points"]) == len(moments(minutes)) for one in read(record)["runs"]):
-        return
+    row = {"library": library, "choice": choice, "minutes": minutes, "seed": seed, "others": round(others, 2),
+           "settings": SETTINGS[library]["choices"][choice], "points": []}
+    for one in read(record)["runs"]:
+        if key_of(one) == key_of(row):
+            check_alike(row | {"judging": one.get("judging", {}) | judging}, [one])
+            if len(one["points"]) == len(moments(minutes)):
+                return
     for said in lines(library, choice, minutes, seed, moments(minutes), judging, RUNS / record.stem):
         row |= said.get("head", {})
         row["points"] = with_point(row["points"], said["point"]) if "point" in said else row["points"]
@@ -149,8 +154,12 @@ def with_point(points: list[dict], point: dict) -> list[dict]:
 
 
 def check_alike(row: dict, runs: list[dict]) -> None:
-    """Raises ValueError unless a run may be compared with ours: parameters, judge and number type."""
+    """Raises ValueError unless a run may be compared with ours (parameters, judge, number type) and is the one of its name."""
     for one in runs:
+        for name in ("settings", "judging") if key_of(one) == key_of(row) else ():
+            if name in row and row[name] != one.get(name, row[name]):
+                raise ValueError(f"{name} of {row['library']}, {row['choice']}, are {row[name]}, but the record's run of that "
+                                 f"name had {one[name]}: take it out of the record, or give another --record")
         theirs, own = (one, row) if row["library"] == OURS else (row, one)
         if own["library"] != OURS or not ("parameters" in theirs and "parameters" in own):
             continue
@@ -192,6 +201,11 @@ def runs_of(runs: list[dict], library: str, minutes: float) -> list[dict]:
     return [one for one in runs if (one["library"], one["minutes"]) == (library, minutes)]
 
 
+def counted(record: dict) -> list[dict]:
+    """The runs with the settings that were chosen for their library; others are not mixed with them."""
+    return [one for one in record["runs"] if one["choice"] == chosen(one["library"], record["search"])]
+
+
 def lengths(runs: list[dict], library: str) -> list[float]:
     return sorted({one["minutes"] for one in runs if one["library"] == library})
 
@@ -222,15 +236,18 @@ def table(record: dict) -> str:
     """A line for each library and length: the end of its runs, mean and spread over seeds; where the time went; the goal."""
     out = [f"{'library':<28}{'settings':<22}{'minutes':>8}{'seeds':>6}{'pictures':>10}{'M param.':>9}{'MFLOP':>7}{'seen':>15}{'held out':>15}"
            f"{'Fréchet':>15}{'own sampler':>12}  time for: data, network, optimizer, averaging"]
+    runs = counted(record)
     for library in SETTINGS:
-        for minutes in lengths(record["runs"], library):
-            own = [one for one in runs_of(record["runs"], library, minutes) if one["points"]]
+        for minutes in lengths(runs, library):
+            own = [one for one in runs_of(runs, library, minutes) if one["points"]]
             out += [line_of(own)] if own else []
+    out += [f"not counted, as other settings were chosen: {one['library']}, {one['choice']}, {one['minutes']:g} min, "
+            f"seed {one['seed']}" for one in record["runs"] if one not in runs]
     if record["search"]:
         out += ["", "tried:"] + [f"  {row['library']}, {row['choice']}, {row['minutes']:g} min: guess {row['guess']:.4f}" for row in record["search"]]
-    theirs = {minutes for library in SETTINGS if library != OURS for minutes in lengths(record["runs"], library)}
+    theirs = {minutes for library in SETTINGS if library != OURS for minutes in lengths(runs, library)}
     for minutes in sorted(theirs):
-        for found in filter(None, (goal(record["runs"], minutes, quality) for quality in QUALITIES)):
+        for found in filter(None, (goal(runs, minutes, quality) for quality in QUALITIES)):
             after = "not yet" if found["ours after"] is None else f"after {found['ours after']:g}"
             out.append(f"{found['quality']}: the best other library, {found['best']}, has {found['value']:.3f} after {minutes:g} minutes; "
                        f"ours {after} (goal: {minutes / WITHIN:g}; {'met' if found['met'] else 'not met'})")
@@ -252,25 +269,26 @@ def line_of(own: list[dict]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=30.0, help="CPU minutes of a run")
+    parser.add_argument("--minutes", type=float, help="CPU minutes of a run (default: 30; 3 with --search)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", choices=list(SETTINGS), default=list(SETTINGS), metavar="LIBRARY")
-    parser.add_argument("--search", action="store_true", help="try every choice of settings for --minutes (3 where none are given)")
+    parser.add_argument("--search", action="store_true", help="try every choice of settings for --minutes")
     parser.add_argument("--record", type=Path, default=RECORD)
     parser.add_argument("--judging", type=json.loads, default={}, help='other rules for the judge, such as {"pictures": 8}; into a --record of their own')
     parser.add_argument("--table", action="store_true", help="print the record and stop")
     parser.add_argument("--anyway", action="store_true", help="although other programs are running")
     options = parser.parse_args()
+    minutes = options.minutes or (3.0 if options.search else 30.0)
     if not options.table:
         for library in options.only:
             install(library)
         others = refuse_when_busy(options.anyway)
         if options.search:
-            search([library for library in options.only if library != OURS], 3.0 if options.minutes == 30.0 else options.minutes, options.record)
+            search([library for library in options.only if library != OURS], minutes, options.record)
         else:
             for seed in options.seeds:                       # seeds outside, so that an interrupted bench has all libraries
                 for library in options.only:
-                    run(library, chosen(library, read(options.record)["search"]), options.minutes, seed, others,
+                    run(library, chosen(library, read(options.record)["search"]), minutes, seed, others,
                         options.judging, options.record)
     print(table(read(options.record)))
 

@@ -21,9 +21,10 @@ from statistics import median
 from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from diffusion_lib.hardware import processor_name  # noqa: E402
+from rows import write  # noqa: E402
 from scripts.chromium import chromium, path_of_chromium, start_figures  # noqa: E402
 from scripts.quiet import refuse_when_busy  # noqa: E402
 from scripts.serve import Quiet, serving  # noqa: E402
@@ -177,7 +178,7 @@ def main() -> None:
     if options.lighthouse:
         record = measure_marks(options.site, options.pages or [*SOME_PAGES], options.runs, options.anyway)
         options.record.parent.mkdir(parents=True, exist_ok=True)
-        options.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        write(options.record, json.dumps(record, indent=1) + "\n")
     if options.lighthouse or options.table:
         return print(table_of_marks(json.loads(options.record.read_text(encoding="utf-8"))))
     names = options.pages or sorted(file.relative_to(options.site).as_posix() for file in options.site.rglob("*.html")

@@ -1,15 +1,19 @@
 """The comparisons with other libraries: their arithmetic, and that nobody is given less than the others. No peer is needed."""
 
+import importlib
 import json
 import re
 import sys
 import time
 import tomllib
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import psutil
 import pytest
 import torch
+from tiny import RECIPE, write_tiny_models
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
@@ -33,8 +37,8 @@ def point(minute, seen=0.5, held_out=0.4, frechet=9.0):
 
 
 def a_run(library, minutes, seed, *points, **more):
-    return {"library": library, "choice": "one", "minutes": minutes, "seed": seed, "points": list(points), "parameters": 1000,
-            "flops": 10**6, "judging": {"pictures": 8}, "dtype": "bfloat16", **more}
+    return {"library": library, "choice": speed.chosen(library, []), "minutes": minutes, "seed": seed, "points": list(points),
+            "parameters": 1000, "flops": 10**6, "judging": {"pictures": 8}, "dtype": "bfloat16", **more}
 
 
 # Fairness ------------------------------------------------------------------------------------------------------------
@@ -221,6 +225,192 @@ def test_the_goal_is_missed_where_ours_needs_longer_or_never_gets_there():
 def test_the_goal_is_not_judged_before_it_is_measured():
     for runs, minutes in ((RUNS[:3], 30), (RUNS[3:], 30), (RUNS, 20)):
         assert speed.goal(runs, minutes, "seen") is None
+
+
+# Other settings, another judge ---------------------------------------------------------------------------------------
+
+def test_a_run_does_not_go_on_with_other_settings_another_judge_or_another_recipe(tmp_path, monkeypatch):
+    from peers import learner
+    begin, rules, given = learner.begin, learner.Judging(), {"lr": 1e-3, "batch": 64}
+    for folder in ("theirs", "ours", "recipes"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "theirs" / "points.jsonl").write_text("{}")
+    for _ in range(2):                                       # older runs have no head.json, and go on
+        begin(tmp_path / "theirs", given, rules)
+    for other in ({"lr": 1e-4, "batch": 64}, {"lr": 1e-3}, given | {"flow": True}):
+        with pytest.raises(SystemExit, match="theirs holds a run with settings: (lr|batch|flow) = .* put that back, or move"):
+            begin(tmp_path / "theirs", other, rules)
+    with pytest.raises(SystemExit, match="judging: pictures = 128, but now it is 8"):
+        begin(tmp_path / "theirs", given, learner.Judging(pictures=8))
+    begin(tmp_path / "theirs", given, rules)
+    monkeypatch.setattr(learner, "ROOT", tmp_path)
+    recipe = tmp_path / "recipes" / "pets32-quick.toml"
+    for text in (RECIPE, "# a comment\n" + RECIPE):
+        recipe.write_text(text)
+        begin(tmp_path / "ours", {"recipe": "pets32-quick"}, rules)
+    recipe.write_text(RECIPE.replace("batch_size = 4", "batch_size = 5"))
+    with pytest.raises(SystemExit, match=r"recipe: \[training\] batch_size = 4, but now it is 5"):
+        begin(tmp_path / "ours", {"recipe": "pets32-quick"}, rules)
+
+
+def test_a_record_does_not_go_on_with_other_settings_or_another_judge(tmp_path, monkeypatch):
+    file, settings = tmp_path / "record.json", SETTINGS["azula"]["choices"]["as documented"]
+    there = a_run("azula", 1, 0, point(1), settings=settings)
+    speed.change(file, lambda whole: {**whole, "runs": [there]})
+    monkeypatch.setattr(speed, "lines", lambda *_: pytest.fail("it was run again"))
+    speed.run("azula", "as documented", 1, 0, 0.0, {}, file)                     # all its points are there
+    with pytest.raises(ValueError, match="judging of azula, .* are {'pictures': 9}.* had {'pictures': 8}: take it out"):
+        speed.run("azula", "as documented", 1, 0, 0.0, {"pictures": 9}, file)
+    speed.change(file, lambda whole: {**whole, "runs": [there | {"settings": settings | {"lr": 7.0}}]})
+    with pytest.raises(ValueError, match="settings of azula, as documented, are .* had .*7.0"):
+        speed.run("azula", "as documented", 1, 0, 0.0, {}, file)
+
+
+def test_only_runs_with_the_chosen_settings_are_counted():
+    runs = [a_run("azula", 30, 0, point(30, seen=0.5), choice="faster"), a_run("azula", 30, 1, point(30, seen=0.125))]
+    tried = [{"library": "azula", "choice": choice, "minutes": 3, "guess": guess}
+             for choice, guess in (("faster", 0.1), ("as documented", 0.2))]
+    for search, seen, left in (([], "0.125", "faster, 30 min, seed 0"), (tried, "0.500", "as documented, 30 min, seed 1")):
+        text = speed.table({"search": search, "runs": [*runs, a_run(OURS, 6, 0, point(6))]})
+        assert re.search(rf"azula .* 1 .*{seen}", text) and f"not counted, as other settings were chosen: azula, {left}" in text
+        assert f"azula, has {seen} after 30 minutes" in text
+
+
+@pytest.mark.parametrize("arguments, searched, ran", [
+    (["--search", "--minutes", "30"], 30.0, None), (["--search"], 3.0, None), ([], None, 30.0), (["--minutes", "6"], None, 6.0)])
+def test_minutes_are_those_that_were_asked_for(arguments, searched, ran, tmp_path, monkeypatch):
+    asked = {"search": [], "run": []}
+    monkeypatch.setattr(speed, "install", lambda library: None)
+    monkeypatch.setattr(speed, "refuse_when_busy", lambda anyway: 0.0)
+    monkeypatch.setattr(speed, "search", lambda libraries, minutes, record: asked["search"].append(minutes))
+    monkeypatch.setattr(speed, "run", lambda library, choice, minutes, *_: asked["run"].append(minutes))
+    usual = ["--only", "azula", "--seeds", "0", "--record", str(tmp_path / "none.json")]
+    monkeypatch.setattr(sys, "argv", ["learning_speed.py", *arguments, *usual])
+    speed.main()
+    assert asked == {"search": [searched] if searched else [], "run": [ran] if ran else []}
+
+
+def test_what_training_loop_keeps_before_the_first_lesson_is_what_it_read(monkeypatch):
+    """The library itself lives in an environment of its own: empty modules stand in for it."""
+    for name, words in (("accelerate", "Accelerator"), ("torch_ema", "ExponentialMovingAverage"),
+                        ("smalldiffusion", "PredFlow Scaled ScheduleFlow ScheduleLogLinear ScheduleLogNormalFlow ScheduleSigmoid "
+                                           "Unet samples training_loop")):
+        module = ModuleType(name)
+        vars(module).update(dict.fromkeys(words.split()))
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.delitem(sys.modules, "peers.smalldiffusion", raising=False)
+    inside = importlib.import_module("peers.smalldiffusion").InsideTheLoop()
+    monkeypatch.delitem(sys.modules, "peers.smalldiffusion")
+    assert inside.state_dict() is None
+    inside.load_state_dict({"lr": 3})
+    assert inside.state_dict() == {"lr": 3}
+    inside.seen(SimpleNamespace(load_state_dict=lambda state: None, state_dict=lambda: {"lr": 4}))
+    assert inside.state_dict() == {"lr": 4}
+
+
+def test_our_clock_stands_still_while_the_run_is_saved(tmp_path, monkeypatch):
+    from diffusion_lib import averaging, training
+    from peers.common import Desk
+    from peers.ours import Taught
+    now, saved = [100.0], []
+
+    def slow(*arguments):
+        now[0] += 9
+        saved.append(arguments)
+
+    monkeypatch.setattr(time, "process_time", lambda: now[0])
+    monkeypatch.setattr(training, "save_checkpoint", slow)
+    monkeypatch.setattr(averaging.EMA, "update", averaging.EMA.update)           # put back afterwards
+    desk = Desk(tmp_path)
+    Taught({"recipe": "pets32-quick"}, 0, 1.0, desk)
+    now[0] += 2
+    for _ in range(2):
+        training.save_checkpoint("file", "model")
+    assert desk.watch() == 2 and saved == [("file", "model")] * 2
+
+
+# The quick start -----------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def quick(tmp_path, monkeypatch):
+    """The module, with a recipe of its own, and a process that writes a model instead of training for minutes."""
+    import quick_start
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    commands = []
+
+    def process(command, **_):
+        commands.append(command)
+        folder = Path(command[command.index("--out") + 1])
+        folder.mkdir(exist_ok=True)
+        Path(write_tiny_models(folder)[0]).rename(folder / f"{folder.name}.safetensors")         # of RECIPE, whose seed is 3
+
+    monkeypatch.setattr(quick_start, "RECIPE", tmp_path / "tiny.toml")
+    monkeypatch.setattr(quick_start.subprocess, "run", process)
+    monkeypatch.setattr(quick_start, "refuse_when_busy", lambda anyway: 0.256)
+    return SimpleNamespace(module=quick_start, train=quick_start.train, commands=commands,
+                           runs=tmp_path / "runs", recipe=tmp_path / "tiny.toml")
+
+
+def test_a_quick_start_is_timed_on_a_quiet_machine_only(quick, monkeypatch):
+    def busy(anyway):
+        raise SystemExit("Other programs keep 1.0 processors busy")
+
+    monkeypatch.setattr(quick.module, "refuse_when_busy", busy)
+    with pytest.raises(SystemExit, match="busy"):
+        quick.train(3, False, quick.runs)
+    assert not quick.commands
+
+
+def test_a_finished_quick_start_is_found_and_one_of_another_recipe_is_refused(quick):
+    model, others = quick.train(3, False, quick.runs)
+    assert others == 0.26 and len(quick.commands) == 1 and "--resume" not in quick.commands[0]
+    quick.recipe.write_text("# a comment\n" + RECIPE)
+    assert quick.train(3, False, quick.runs) == (model, None) and len(quick.commands) == 1
+    quick.recipe.write_text(RECIPE.replace("batch_size = 4", "batch_size = 5"))
+    with pytest.raises(SystemExit, match="was made by another recipe than .*tiny.toml is now"):
+        quick.train(3, False, quick.runs)
+
+
+def test_a_quick_start_that_was_killed_goes_on(quick):
+    (quick.runs / "pets32-quick-3").mkdir(parents=True)
+    (quick.runs / "pets32-quick-3" / "checkpoint.safetensors").touch()
+    quick.train(3, False, quick.runs)
+    assert quick.commands[0][-1] == "--resume"
+
+
+def test_how_busy_others_were_stands_in_the_row(quick, tmp_path, monkeypatch):
+    monkeypatch.setattr(quick.module, "RECORD", tmp_path / "record.json")
+    monkeypatch.setattr(quick.module, "train", lambda seed, anyway: (Path(write_tiny_models(tmp_path)[0]), 0.25))
+    both = {split: {"all": 0.5} for split in ("seen", "held_out")}
+    monkeypatch.setattr(quick.module, "read_about", lambda file: {"minutes": 7.0, "pictures": 9000, "hardware": "an abacus"})
+    monkeypatch.setattr(quick.module, "judge", lambda *_: {"accuracy": both, "standard_error": both})
+    for seed in (8, 7):
+        monkeypatch.setattr(sys, "argv", ["quick_start.py", "--seeds", str(seed)])
+        quick.module.main()
+    rows = json.loads((tmp_path / "record.json").read_text())["runs"]
+    assert [(row["seed"], row["minutes"], row["others"]) for row in rows] == [(7, 7.0, 0.25), (8, 7.0, 0.25)]
+
+
+# The guidance dial ---------------------------------------------------------------------------------------------------
+
+def test_two_models_do_not_overwrite_each_others_rows(tmp_path, monkeypatch):
+    """Whoever waits for its turn finds what the other one has written meanwhile."""
+    import guidance_dial as dial
+    file, inside = tmp_path / "dial.json", []
+    write = dial.write
+
+    @contextmanager
+    def in_turn():
+        file.write_text(json.dumps({"models": {"pupil": {"rows": [1], "parts": []}}}))         # the other process was before us
+        inside.append(True)
+        yield
+        inside.clear()
+
+    monkeypatch.setattr(dial, "alone", in_turn)
+    monkeypatch.setattr(dial, "write", lambda *arguments: write(*arguments) if inside else pytest.fail("written out of turn"))
+    dial.change(file, {"seed": 19}, "shipped", lambda before: before | {"rows": [2], "parts": []})
+    models = {"pupil": {"rows": [1], "parts": []}, "shipped": {"rows": [2], "parts": []}}
+    assert json.loads(file.read_text()) == {"seed": 19, "models": models}
 
 
 # Training tricks -----------------------------------------------------------------------------------------------------

@@ -1,12 +1,14 @@
 """One run of one library, in that library's environment:  python -m peers.learner diffusers --minutes 6 --at 1 3 6 --seed 0 --folder runs/...
 
 It writes a row to FOLDER/points.jsonl at each of the minutes in --at, judged while the clock stands still, and the state
-of the run beside it: a run that was killed goes on from the last of them.
+of the run beside it: a run that was killed goes on from the last of them, unless its settings or its judge have changed, which
+FOLDER/head.json says.
 """
 
 import argparse
 import importlib
 import json
+import tomllib
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import torch
 from diffusion_lib.hardware import fastest_dtype, keep_freed_memory
 from diffusion_lib.judging import prompts
 
-from . import OURS, SETTINGS, declare_missing_operators, module_of
+from . import OURS, ROOT, SETTINGS, declare_missing_operators, module_of
 from .common import PARTS, Desk, Pupil, agrees
 from .judge import Judge, Judging, cost
 
@@ -37,10 +39,12 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     choices = SETTINGS[options.library]["choices"]
     settings = choices[options.choice or next(iter(choices))]
+    rules = Judging(**options.judging)
+    begin(options.folder, settings, rules)
     if options.library != OURS:
         declare_missing_operators()
     library = importlib.import_module(f".{module_of(options.library)}", __package__)     # before the clock runs
-    judge, desk = Judge(Judging(**options.judging)), Desk(options.folder)
+    judge, desk = Judge(rules), Desk(options.folder)
     desk.watch.watch_optimizers()
     keep_freed_memory()
     pupil = library.Taught(settings, options.seed, options.minutes, desk)
@@ -50,6 +54,21 @@ def main() -> None:
                 "torch": torch.__version__, "frechet_floor": judge.floor(), "judging": asdict(judge.rules)}
     print(json.dumps({"head": head}), flush=True)
     learn(pupil, judge, desk, options)
+
+
+def begin(folder: Path, settings: dict, rules: Judging) -> None:
+    """Write down what the run in a folder is made with, or refuse to go on where it was begun otherwise."""
+    file, now = folder / "head.json", {f"settings: {name}": value for name, value in settings.items()}
+    if "recipe" in settings:                                 # what it says counts too
+        recipe = tomllib.loads((ROOT / "recipes" / f"{settings['recipe']}.toml").read_text(encoding="utf-8"))
+        now |= {f"recipe: [{section}] {key}": value for section, content in recipe.items() for key, value in content.items()}
+    now |= {f"judging: {name}": value for name, value in asdict(rules).items()}
+    before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else now             # older runs have no such file
+    for name in now | before:
+        if now.get(name) != before.get(name):
+            raise SystemExit(f"{folder} holds a run with {name} = {before.get(name)}, but now it is {now.get(name)}: "
+                             "put that back, or move the folder away to begin anew")
+    file.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
 
 
 def learn(pupil: Pupil, judge: Judge, desk: Desk, options: argparse.Namespace) -> None:

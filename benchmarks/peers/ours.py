@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import diffusion_lib.averaging
+import diffusion_lib.training
 from diffusion_lib.checkpoints import load_training
 from diffusion_lib.recipes import parse_recipe
 from diffusion_lib.training import train
@@ -25,6 +26,7 @@ class Taught(Pupil):
             self.steps = state.values["steps"]
             desk.watch.set(state.values["seconds"])
         diffusion_lib.averaging.EMA.update = desk.watch.timed("averaging", diffusion_lib.averaging.EMA.update)
+        diffusion_lib.training.save_checkpoint = desk.watch.paused()(diffusion_lib.training.save_checkpoint)
         self.run = train(self.recipe.model, desk.pets, config, loss=self.recipe.loss, clock=desk.watch, checkpoint=file,
                          resume=file if file.is_file() else None)
 
