@@ -313,7 +313,7 @@ def of_the_weights(value):
 
 
 def test_a_run_in_float16_is_stopped_by_its_loss_and_not_by_its_gradients():
-    """Gradients that overflow are the scaler's business: it halves its factor until they fit. A loss that is no number stays so."""
+    """Gradients that overflow are the scaler's business: it halves its factor until they fit. No factor mends the loss itself."""
     config = dataclasses.replace(CONFIG, steps=8, dtype="float16", log_every=1)
     torch.manual_seed(0)
     model = nn.Linear(3, 2)
