@@ -221,19 +221,19 @@ def start(record: dict) -> str:
 def race(name: str, record: dict) -> str:
     """Where every library stood at the end of its runs, or how far they have come: means and spreads over the seeds."""
     runs, rows = [run for run in record["runs"] if run["points"]], []
-    for library, minutes in dict.fromkeys((run["library"], run["minutes"]) for run in runs):
-        own = [run for run in runs if (run["library"], run["minutes"]) == (library, minutes)]
+    for kind in dict.fromkeys((run["library"], run["choice"], run["minutes"]) for run in runs):
+        own = [run for run in runs if (run["library"], run["choice"], run["minutes"]) == kind]
         if not (ends := together(own)):
             continue
-        come = ends[0]["minute"]
-        rows.append([library, f"{minutes:g}" if come == minutes else f"{come:g} of {minutes:g}",
+        (library, choice, minutes), come = kind, ends[0]["minute"]
+        rows.append([library, choice, f"{minutes:g}" if come == minutes else f"{come:g} of {minutes:g}",
                      ", ".join(str(run["seed"]) for run in own), f"{fmean(end['pictures'] for end in ends):,.0f}",
                      *(mean([end[quality] for end in ends]) for quality in ("seen", "held_out", "frechet")),
                      mean([run["frechet_floor"] for run in own])])
     about = (f"The same pictures, number of parameters and judge for all (`{record['made by']}`); minutes and seeds as in the table. "
              f"Means, ± standard deviations where there are several seeds.")
     return "\n\n".join([f"### {name}", about, table(
-        ["library", "minutes", "seeds", "pictures seen", "all right, seen", "all right, held out", "Fréchet distance", "its floor"], rows)])
+        ["library", "settings", "minutes", "seeds", "pictures seen", "all right, seen", "all right, held out", "Fréchet distance", "its floor"], rows)])
 
 
 def mean(values: list[float]) -> str:
