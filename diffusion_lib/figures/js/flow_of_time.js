@@ -82,7 +82,7 @@ function numbersPart(say) {
 // A bet before the first drag: where will the detail be lost? It can be skipped, and never stands in the way.
 // changed() is called when there is more to tell.
 function betPart(state, say, changed) {
-  const node = markup`<div class="live-bet" aria-live="polite"></div>`;
+  const node = markup`<div class="live-bet"></div>`;
   const to = (told) => () => { state.told = typeof told === 'function' ? told() : told; show(); node.querySelector('p')?.focus(); };
   function show() {
     const { stage, bet, found } = state.told, detail = say(`${state.source}Detail`), marks = say('marks');
@@ -160,6 +160,7 @@ async function squareOf(file, size) {
   pen.fillRect(0, 0, size, size);
   pen.imageSmoothingQuality = 'high';
   pen.drawImage(image, (image.width - side) / 2, (image.height - side) / 2, side, side, 0, 0, size, size);
+  image.close();                                             // a photo of a phone takes 48 MB
   return fromBytes(pen.getImageData(0, 0, size, size).data);
 }
 
