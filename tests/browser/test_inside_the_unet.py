@@ -71,7 +71,7 @@ def test_the_table_is_in_the_networks_own_numbers(inside, model):
     choose(inside, k)
     set_time(inside, v)
     inside.locator(".live-foot").get_by_text("Show me the numbers", exact=True).click()
-    rows = inside.locator(".live-table table").first.evaluate("table => [...table.rows].slice(1).map(row => [...row.cells].map(c => c.textContent))")
+    rows = inside.locator(".live-table table").first.evaluate("table => [...table.rows].slice(1).map(row => [...row.cells].map(c => c.textContent.replace('−', '-')))")
     assert [int(channel) for channel, *_ in rows] == block["channels"]
     step = torch.tensor([high - low for low, high in zip(block["low"], block["high"])]) / 255       # maps have 8 bits
     for found, expected in (([float(mean) for _, mean, _ in rows], maps.mean((1, 2))), ([float(spread) for *_, spread in rows], maps.flatten(1).std(1, correction=0))):
