@@ -45,7 +45,7 @@ def page_with(figure: str) -> str:
 def figure_data(figure: str) -> dict:
     """What Python has made for this figure: the file that its page names."""
     page = SITE / page_with(figure)
-    source = re.search(rf'data-figure="{figure}" data-source="([^"]+)"', page.read_text(encoding="utf-8"))[1]
+    source = re.search(rf'data-figure="{figure}"[^>]* data-source="([^"]+)"', page.read_text(encoding="utf-8"))[1]
     return json.loads((page.parent / source).read_text(encoding="utf-8"))
 
 
