@@ -25,9 +25,9 @@ def make(source: Path, out: Path, cohort: str = "", overlay: Path | None = None,
     notebook = for_cohort(nbformat.read(source, as_version=4), source.stem, cohort)
     if library:
         notebook = stamp(notebook, library)
-    yours = instructor_copy(laid_over(notebook, source.stem, overlay))
+    copies = {"student": student_copy(notebook), "instructor": instructor_copy(laid_over(notebook, source.stem, overlay))}
     paths = []
-    for who, copy in (("student", student_copy(notebook)), ("instructor", yours)):
+    for who, copy in copies.items():
         path = out / who / source.name
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(copy, path)

@@ -166,8 +166,8 @@ def verdicts(name: str, results: dict) -> str:
     rows = []
     for bar in BARS[name]:
         met, value = bar.met(results), bar.reached(results)
-        reached, verdict = NOT_MEASURED if met is None else f"{value:.4g}", VERDICTS[met]
-        rows.append([bar.words, f"{'at most' if bar.at_most else 'at least'} {bar.limit:g}", reached, verdict if met is not False else f"**{verdict}**"])
+        reached, loud = NOT_MEASURED if met is None else f"{value:.4g}", "**" * (met is False)
+        rows.append([bar.words, f"{'at most' if bar.at_most else 'at least'} {bar.limit:g}", reached, f"{loud}{VERDICTS[met]}{loud}"])
     return table(["bar", "promised", "reached", "verdict"], rows)
 
 

@@ -142,7 +142,7 @@ def installed(source, tmp_path_factory) -> str:
 
 def test_the_set_up_cell_has_nothing_to_do_the_second_time(installed, tmp_path):
     """After a restart of the runtime, and when the cell is run twice."""
-    colab(f"{NO_PIP}exec({SETUP_TEXT!r}); exec({SETUP_TEXT!r}); import diffusion_lib", cwd=tmp_path, DIFFUSION_LIB_SOURCE=installed)
+    assert colab(f"{NO_PIP}exec({SETUP_TEXT!r}); exec({SETUP_TEXT!r}); import diffusion_lib", cwd=tmp_path, DIFFUSION_LIB_SOURCE=installed) == ""
 
 
 def test_a_library_of_the_readers_own_is_left_alone(installed, tmp_path):
@@ -152,7 +152,8 @@ def test_a_library_of_the_readers_own_is_left_alone(installed, tmp_path):
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: diffusion-lib\nVersion: 9\n")
     (about / "direct_url.json").write_text('{"url": "file:///home/reader/work", "dir_info": {"editable": true}}')
     (tmp_path / "empty").mkdir()
-    colab(f"{NO_PIP}exec({SETUP_TEXT!r})", cwd=tmp_path / "empty", DIFFUSION_LIB_SOURCE="https://example.org/b.zip", PYTHONPATH=str(about.parent))
+    said = colab(f"{NO_PIP}exec({SETUP_TEXT!r})", cwd=tmp_path / "empty", DIFFUSION_LIB_SOURCE="https://example.org/b.zip", PYTHONPATH=str(about.parent))
+    assert said == ""
 
 
 # ---- The notebooks -------------------------------------------------------------------------------------------------------

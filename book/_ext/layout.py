@@ -100,8 +100,12 @@ def menu_of(toctree) -> str:
 
 def address_of(name: str, content_root: str) -> str:
     """The address of a file below `_static`, which changes with the file, so that no browser keeps an old one."""
-    file = STATIC / name
-    return f"{content_root}_static/{name}" + (f"?v={hashlib.sha256(file.read_bytes()).hexdigest()[:8]}" if file.is_file() else "")
+    return f"{content_root}_static/{name}{version_of(STATIC / name)}"
+
+
+def version_of(file: Path) -> str:
+    """What stands behind a file's address and changes with the file; nothing where there is none."""
+    return f"?v={hashlib.sha256(file.read_bytes()).hexdigest()[:8]}" if file.is_file() else ""
 
 
 def refuse_other_hosts(pagename: str, scripts):

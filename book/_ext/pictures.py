@@ -11,6 +11,7 @@ import io
 import re
 from pathlib import Path
 
+from layout import version_of
 from PIL import Image
 
 PICTURE = re.compile(r'<img ([^>]*?)src="([^"]*?)_images/([^"]+)\.png"([^>]*?) ?/?>')
@@ -77,8 +78,8 @@ def figure(found: re.Match, out: Path, root: str) -> str:
 
 def module_of(stem: str, out: Path) -> str:
     """The address of a figure's module below `_static`."""
-    file = out / "_static" / "figures" / f"{stem}.js"
-    return f"figures/{stem}.js" + (f"?v={hashlib.sha256(file.read_bytes()).hexdigest()[:8]}" if file.is_file() else "")
+    name = f"figures/{stem}.js"
+    return name + version_of(out / "_static" / name)
 
 
 def lay(out: Path, name: str, content: bytes) -> str:

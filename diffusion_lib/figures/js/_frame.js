@@ -83,7 +83,7 @@ function live({ load = () => ({}), fields = () => ({}), build }) {
     goLive(el);
     open(state ?? begun(kinds));
     if (met) shown.begin?.();
-    return () => { gone.abort(); shown.stop?.(); };
+    return () => { gone.abort(); shown.stop?.(); shown.leave?.(); };
   }
   return { render };
 }

@@ -199,7 +199,6 @@ function build({ model, data, state, say, language, changed }) {
 
   node.classList.toggle('live-small', small);
   let running = null, time = null;
-  clearTimeout(data.leaving);
 
   const open = (signal) => openBoth(data, model, NETWORK, { progress: (bytes) => tell(...comingPart(say, bytes)), signal });
   const close = () => closeBoth(data);
@@ -371,7 +370,8 @@ function build({ model, data, state, say, language, changed }) {
     label();
   }
 
-  function leave() { halt(); time?.stop(); close(); }
+  function stop() { halt(); time?.stop(); }
+  function leave() { stop(); close(); }
   const cellsOf = (seen) => thingsIn(seen, data.names[language]).map(({ name, share }) => `${name} ${percent(share)}`);
   const titleOf = ({ prompt, seed }) => `${prompt} · ${say('seed')} ${seed}`;
   const numbers = () => [{ title: titleOf(state.film.length ? state.film : state),
@@ -380,7 +380,7 @@ function build({ model, data, state, say, language, changed }) {
 
   arrange();
   if (state.k >= 0 && !state.film.length && state.mode === 'watch') setTimeout(() => start(state.k));
-  return { node, numbers, stop: () => { halt(); time?.stop(); data.leaving = setTimeout(close, 100); } };
+  return { node, numbers, stop, leave };
 }
 
 export default live({ load, fields, build });

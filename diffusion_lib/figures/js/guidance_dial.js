@@ -124,7 +124,6 @@ function ownPart({ model, data, state, say, language, changed, ask, arrived, fai
     <div class="live-choices">${by} ${another}</div></div>`;
   const form = askPart(state, say, () => { ask(); anew(); }, anew);
   let running, waiting;
-  clearTimeout(data.leaving);
 
   const done = (i) => state.drawn[i] && !state.drawn[i].x0, burnt = (i) => (done(i) ? percent(burntOf(state.drawn[i].x), 1) : '');
   const title = (i) => `w = ${scales[i]}${done(i) ? `, ${say('burntName')} ${burnt(i)}` : ''}`;
@@ -182,7 +181,7 @@ function ownPart({ model, data, state, say, language, changed, ask, arrived, fai
   function close() { halt(); data.network?.close(); data.network = null; }
   halt();
   const numbers = () => ({ title: told(), head: ['w', say('burntName')], rows: scales.map((w, i) => [w, burnt(i)]) });
-  return { form, status, node, title, halt, numbers, turn: () => ((running ? done(state.mark) : next() === undefined) ? draw() : soon()), stop: () => { halt(); data.leaving = setTimeout(close, 100); } };
+  return { form, status, node, title, halt, numbers, turn: () => ((running ? done(state.mark) : next() === undefined) ? draw() : soon()), close };
 }
 
 // The exact world: the bell of rabbits, the sharpened density, and what guided walks draw.
@@ -264,7 +263,7 @@ function build({ model, data, state, say, language, changed }) {
     ...[scales[state.mark]].map((w) => ({ title: `w = ${w}`, head: [say('quantity'), say('value')], rows: [['Ho, Salimans', `w = ${w - 1}`], ['diffusers', pipelineOf(w, say)]] }))];
 
   begin();
-  return { node, numbers, stop: () => { time.stop(); own.stop(); } };
+  return { node, numbers, stop: () => { time.stop(); own.halt(); }, leave: own.close };
 }
 
 export default live({ load, fields, build });

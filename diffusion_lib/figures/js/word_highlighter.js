@@ -126,7 +126,6 @@ function fields({ prompts, last }) {
 function build({ model, data, state, say, language, changed }) {
   const { prompts, marker } = data, speech = announcer(), reading = readingPart(say, data.values[language]);
   let prompt, words, clock, running, resting, sought, before;
-  clearTimeout(data.leaving);
   const seen = tile(...say.rich('state', { x: symbol('x', 't') })), guess = tile(...say.rich('guess', { x: symbol('x̂', '0', 'signal') })), looks = tile(say('looks'));
   const [whole, without, change] = ['whole', 'without', 'change'].map((key) => tile(say(key)));
   const mute = button(say('mute'), () => { state.muted = !state.muted; draw(); });
@@ -279,7 +278,7 @@ function build({ model, data, state, say, language, changed }) {
   show();
   state.place = place;
   if (state.which === 'own' && !state.own) setTimeout(start);
-  return { node, numbers, stop: () => { halt(); clock.stop(); data.leaving = setTimeout(close, 100); } };
+  return { node, numbers, stop: () => { halt(); clock.stop(); }, leave: close };
 }
 
 export default live({ load, fields, build });
