@@ -52,9 +52,10 @@ def test_peers_are_pinned_and_never_dependencies_of_the_project():
         assert library == OURS or next(iter(given["choices"])) == "as documented"
 
 
-def test_all_learn_from_the_pictures_and_with_the_silence_of_our_recipe(tmp_path):
+@pytest.mark.parametrize("choice", SETTINGS[OURS]["choices"].values(), ids=list(SETTINGS[OURS]["choices"]))
+def test_all_learn_from_the_pictures_and_with_the_silence_of_our_recipe(choice, tmp_path):
     from peers.common import SILENT, SIZE, Desk
-    recipe = read_recipe(ROOT / "recipes" / "pets32-quick.toml")
+    recipe = read_recipe(ROOT / "recipes" / f"{choice['recipe']}.toml")
     assert (SIZE, SILENT) == (recipe.shape[-1], recipe.loss.keywords["cond_dropout"])
     ours, theirs = recipe.dataset.__getitems__([5, 6, 70]), Desk(tmp_path).pets.__getitems__([5, 6, 70])
     for (picture, wish), (same, same_wish) in zip(ours, theirs):
@@ -194,7 +195,7 @@ def test_the_best_choice_is_that_of_the_longest_search():
              for choice, minutes, guess in (("faster", 1, 0.01), ("faster", 3, 0.05), ("as documented", 3, 0.04))]
     assert speed.chosen("azula", tried) == "as documented"
     assert speed.chosen("diffusers", tried) == "as documented"                   # not searched
-    assert speed.chosen(OURS, tried) == "as shipped"
+    assert speed.chosen(OURS, tried) == "pets32-sprint"
 
 
 # The goal ------------------------------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ class Stopwatch:
 
 
 class TimedPets(PartyPets):
-    """The pictures of recipes/pets32-quick.toml; drawing them is timed."""
+    """The pictures of our recipe, recipes/pets32-sprint.toml; drawing them is timed."""
 
     def __init__(self, watch: Stopwatch):
         super().__init__(SIZE, unsaid=0.15)

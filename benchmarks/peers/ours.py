@@ -1,4 +1,4 @@
-"""Ours: recipes/pets32-quick.toml through `train`, as it stands there."""
+"""Ours: a recipe of this repository through `train`, as it stands there."""
 
 from dataclasses import replace
 
