@@ -176,7 +176,8 @@ def test_the_card_shows_what_each_step_bought(models, tmp_path, monkeypatch):
     def run(name, seed, pictures, share):
         return {"variant": name, "seed": seed, "pictures": pictures, "found": {"all": share, "hat": 1.0}}
 
-    runs = [run("full recipe", 0, 1000, 0.5), run("full recipe", 1, 3000, 0.75), run("no averaging", 0, 4500, 0.125), run("no averaging", 1, 4500, 0.375)]
+    runs = [run("full recipe", 0, 1000, 0.5), run("full recipe", 1, 3000, 0.75), run("no averaging", 0, 4500, 0.125), run("no averaging", 1, 4500, 0.375),
+            run("bigger", 1, 900, 0.8)]
     (tmp_path / "training_tricks.json").write_text(json.dumps({"seconds": 240, "judged pictures": 128, "sampler steps": 12, "guidance": 2.0, "recipe": "recipes/some.toml", "runs": runs}))
     empty = {"seen": {"all": 0.5}, "held_out": {"all": 0.5}}
     drawn, judging = {"n": 8, "seed": 7, "steps": 2, "sampler": "DDIM", "guidance": 2.0}, {"n": 8, "seed": 7}
@@ -187,6 +188,7 @@ def test_the_card_shows_what_each_step_bought(models, tmp_path, monkeypatch):
     words = {"languages": {"en": {"accuracy": empty, "n": 8}}}
     card, plain, judge = (re.sub(" +", " ", card_of(Path(model), result)) for model, result in zip([models[0], *models], [results[0] | words, *results]))
     assert "| full recipe | 2 | 2,000 | 62.5 % ± 17.7 | |" in card and "| no averaging | 2 | 4,500 | 25.0 % ± 17.7 | -37.5 |" in card
+    assert "| bigger | 1 | 900 | 80.0 % | +5.0 |" in card         # from the full recipe with that seed, not from its mean
     assert "`recipes/some.toml`" in card and "240 CPU seconds" in card and "each step bought" not in plain + judge
 
 
