@@ -23,11 +23,12 @@ def test_terms_are_in_order_and_stand_once():
 
 @pytest.mark.parametrize("term", ENTRIES)
 def test_entry(term):
-    """A definition, then where it is explained, then perhaps the Telugu word and its sound."""
-    found = re.fullmatch(r"(.+[.)]) Chapter \{chapter\}`(\d+)`\.(?: Telugu: <span lang=\"te\">([^<]+)</span> \(([^)]+)\)\.)?", ENTRIES[term])
+    """A definition, then the one or two chapters that explain it, then perhaps the Telugu word and its sound."""
+    found = re.fullmatch(r"(.+[.)]) (Chapter \{chapter\}`\d+`|Chapters \{chapter\}`\d+` and \{chapter\}`\d+`)\.(?: Telugu: <span lang=\"te\">([^<]+)</span> \(([^)]+)\)\.)?", ENTRIES[term])
     assert found, ENTRIES[term]
-    definition, chapter, telugu, sound = found.groups()
-    assert int(chapter) in CHAPTERS
+    definition, chapters, telugu, sound = found.groups()
+    numbers = [int(number) for number in re.findall(r"\d+", chapters)]
+    assert set(numbers) <= set(CHAPTERS) and numbers == sorted(set(numbers))
     assert set(re.findall(r"\{term\}`([^`<]+)`", definition)) | set(re.findall(r"<([^<>]+)>`", definition)) <= ENTRIES.keys()
     if telugu:
         assert all(unicodedata.name(letter).startswith("TELUGU") or letter in " \u200c" for letter in telugu), telugu
