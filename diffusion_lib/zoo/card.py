@@ -54,15 +54,15 @@ def description(recipe: str) -> str:
 def steps_bought(tricks: dict[str, Any]) -> str:
     """What the choices behind a recipe are worth, as Markdown. tricks: the record of benchmarks/training_tricks.py, the full recipe first."""
     shares: dict[str, dict[int, float]] = {}                 # variant -> seed -> everything found, %
-    pictures: dict[str, list[int]] = {}
     for run in tricks["runs"]:
         shares.setdefault(run["variant"], {})[run["seed"]] = 100 * run["found"]["all"]
-        pictures.setdefault(run["variant"], []).append(run["pictures"])
-    full, rows = next(iter(shares)), []
+    (full, whole), *_ = shares.items()
+    rows = []
     for name, by_seed in shares.items():
-        found, gained = [*by_seed.values()], [by_seed[seed] - shares[full][seed] for seed in by_seed if seed in shares[full]]
-        rows.append([name, str(len(found)), f"{fmean(pictures[name]):,.0f}", f"{fmean(found):.1f} %" + (f" ± {stdev(found):.1f}" if len(found) > 1 else ""),
-                     f"{fmean(gained):+.1f}" if gained and name != full else ""])
+        found, pictures = [*by_seed.values()], fmean(run["pictures"] for run in tricks["runs"] if run["variant"] == name)
+        gained = [share - whole[seed] for seed, share in by_seed.items() if seed in whole and name != full]
+        rows.append([name, str(len(found)), f"{pictures:,.0f}", f"{fmean(found):.1f} %" + (f" ± {stdev(found):.1f}" if len(found) > 1 else ""),
+                     f"{fmean(gained):+.1f}" if gained else ""])
     return (f"Each choice of `{tricks['recipe']}`, out of which this recipe grew, was undone alone. All runs had {tricks['seconds']:g} CPU seconds of one "
             f"thread, so what is cheaper saw more pictures. Then the classifier looked for everything that was asked in {tricks['judged pictures']} pictures "
             f"of {tricks['sampler steps']} steps with guidance {tricks['guidance']:g}: mean ± standard deviation over the seeds, and the difference from "
