@@ -23,17 +23,16 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from peers import OURS, SETTINGS, module_of  # noqa: E402
+from peers.standings import QUALITIES, WITHIN, chosen, counted, goals, lengths, runs_of, together  # noqa: E402
 from rows import alone, spread, write  # noqa: E402
 from scripts.quiet import refuse_when_busy  # noqa: E402
-from scripts.races import reached, together  # noqa: E402
 
 ENVIRONMENTS, RUNS = ROOT / "benchmarks" / ".peers", ROOT / "runs"
 RECORD = ROOT / "diffusion_lib" / "records" / "learning_speed.json"
 TORCH = "torch==2.13.0"
 MOMENTS = (1, 2, 3, 4, 6, 10, 15, 20, 25, 30, 40, 50, 60)  # CPU minutes at which a run is judged, and at its end
-ALIKE, WITHIN = 0.10, 5                                      # parameters may differ by this share; ours may take a fifth of the time
+ALIKE = 0.10                                                 # parameters may differ by this share
 SEARCH = {"seed": 100, "judging": {"pictures": 32, "own": 8}}
-QUALITIES = {"seen": +1, "held_out": +1, "frechet": -1}      # and which way is better
 
 
 # The environments ----------------------------------------------------------------------------------------------------
@@ -122,13 +121,6 @@ def search(libraries: list[str], minutes: float, record: Path) -> None:
             print(json.dumps(row), flush=True)
 
 
-def chosen(library: str, tried: list[dict]) -> str:
-    """The choice whose guesses came out best when all were tried longest; without a search, the documented one."""
-    own = [row for row in tried if row["library"] == library]
-    longest = [row for row in own if row["minutes"] == max(one["minutes"] for one in own)]
-    return min(longest, key=lambda row: row["guess"])["choice"] if own else next(iter(SETTINGS[library]["choices"]))
-
-
 # The record ----------------------------------------------------------------------------------------------------------
 
 def read(path: Path) -> dict:
@@ -190,43 +182,6 @@ def as_text(record: dict) -> str:
 
 # What it says --------------------------------------------------------------------------------------------------------
 
-def means(runs: list[dict], library: str, minutes: float, quality: str) -> dict[float, float]:
-    """The mean over the seeds of one library's runs of this length, at each minute that all of them have reached."""
-    own = runs_of(runs, library, minutes)
-    judged = [{point["minute"]: point[quality] for point in one["points"]} for one in own]
-    return {minute: fmean(one[minute] for one in judged) for minute in reached(own)}
-
-
-def runs_of(runs: list[dict], library: str, minutes: float) -> list[dict]:
-    return [one for one in runs if (one["library"], one["minutes"]) == (library, minutes)]
-
-
-def counted(record: dict) -> list[dict]:
-    """The runs with the settings that were chosen for their library; others are not mixed with them."""
-    return [one for one in record["runs"] if one["choice"] == chosen(one["library"], record["search"])]
-
-
-def lengths(runs: list[dict], library: str) -> list[float]:
-    return sorted({one["minutes"] for one in runs if one["library"] == library})
-
-
-def goal(runs: list[dict], minutes: float, quality: str) -> dict | None:
-    """After how many minutes ours is as good as the best other library after `minutes`; None where that was not measured.
-
-    Of ours, runs of every planned length count, each at the minutes at which it was judged, without anything in between.
-    """
-    better = QUALITIES[quality]
-    ends = {library: means(runs, library, minutes, quality).get(minutes) for library in SETTINGS if library != OURS}
-    ends = {library: value for library, value in ends.items() if value is not None}
-    if not ends or not lengths(runs, OURS):
-        return None
-    best = max(ends, key=lambda library: better * ends[library])
-    good = [minute for length in lengths(runs, OURS) for minute, value in means(runs, OURS, length, quality).items()
-            if better * value >= better * ends[best]]
-    return {"quality": quality, "minutes": minutes, "best": best, "value": ends[best], "ours after": min(good, default=None),
-            "met": bool(good) and min(good) <= minutes / WITHIN}
-
-
 def one_line(point: dict) -> str:
     return (f"minute {point['minute']:g}: {point['pictures']:,} pictures, seen {point['seen']:.1%}, held out {point['held_out']:.1%}, "
             f"Fréchet {point['frechet']:.2f}, guess {point['guess']:.4f}")
@@ -245,12 +200,10 @@ def table(record: dict) -> str:
             f"seed {one['seed']}" for one in record["runs"] if one not in runs]
     if record["search"]:
         out += ["", "tried:"] + [f"  {row['library']}, {row['choice']}, {row['minutes']:g} min: guess {row['guess']:.4f}" for row in record["search"]]
-    theirs = {minutes for library in SETTINGS if library != OURS for minutes in lengths(runs, library)}
-    for minutes in sorted(theirs):
-        for found in filter(None, (goal(runs, minutes, quality) for quality in QUALITIES)):
-            after = "not yet" if found["ours after"] is None else f"after {found['ours after']:g}"
-            out.append(f"{found['quality']}: the best other library, {found['best']}, has {found['value']:.3f} after {minutes:g} minutes; "
-                       f"ours {after} (goal: {minutes / WITHIN:g}; {'met' if found['met'] else 'not met'})")
+    for found in goals(record):
+        after = "not yet" if found["ours after"] is None else f"after {found['ours after']:g}"
+        out.append(f"{found['quality']}: the best other library, {found['best']}, has {found['value']:.3f} after {found['minutes']:g} minutes; "
+                   f"ours {after} (goal: {found['minutes'] / WITHIN:g}; {'met' if found['met'] else 'not met'})")
     return "\n".join(out)
 
 

@@ -15,15 +15,16 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "book" / "scoreboard.md"
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from diffusion_lib import zoo  # noqa: E402
 from diffusion_lib.checkpoints import read_about  # noqa: E402
 from diffusion_lib.records.training_runs import FOLDER  # noqa: E402
 from diffusion_lib.zoo.card import NOT_MEASURED, description, measurements, number, percent, sections_of, table  # noqa: E402
-from scripts.races import together  # noqa: E402
+from peers.standings import WITHIN, goals, together  # noqa: E402
 
 NOT_RECORDED = "not recorded"
+QUALITIES = {"seen": "all right, seen", "held_out": "all right, held out", "frechet": "Fréchet distance"}  # of a race
 VERDICTS = {True: "met", False: "missed", None: NOT_MEASURED}
 FULL_N = 2000                                                # pictures a question for which the bars of shipped models are meant
 
@@ -124,6 +125,11 @@ def comparisons() -> dict[str, dict]:
 def races() -> dict[str, dict]:
     """The records of races against other libraries (benchmarks/learning_speed.py)."""
     return {name: record for name, record in records().items() if any("library" in run and run["points"] for run in record.get("runs", ()))}
+
+
+def walks() -> dict[str, dict]:
+    """The records of samplers on one network (benchmarks/sampling_speed.py)."""
+    return {name: record for name, record in records().items() if any("sampler" in row for row in record.get("rows", ()))}
 
 
 def records() -> dict[str, dict]:
@@ -233,7 +239,35 @@ def race(name: str, record: dict) -> str:
     about = (f"The same pictures, number of parameters and judge for all (`{record['made by']}`); minutes and seeds as in the table. "
              f"Means, ± standard deviations where there are several seeds.")
     return "\n\n".join([f"### {name}", about, table(
-        ["library", "settings", "minutes", "seeds", "pictures seen", "all right, seen", "all right, held out", "Fréchet distance", "its floor"], rows)])
+        ["library", "settings", "minutes", "seeds", "pictures seen", "all right, seen", "all right, held out", "Fréchet distance", "its floor"], rows),
+        *goal(record)])
+
+
+def goal(record: dict) -> list[str]:
+    """Whether ours is as good as the best other library in a part of its minutes."""
+    rows = [[QUALITIES[found["quality"]], f"{found['best']}: {number(found['value'])} after {found['minutes']:g}",
+             NOT_MEASURED if found["ours within"] is None else f"{number(found['ours within'])} within {found['minutes'] / WITHIN:g}",
+             "not yet" if found["ours after"] is None else f"minute {found['ours after']:g}", VERDICTS[True] if found["met"] else f"**{VERDICTS[False]}**"]
+            for found in goals(record)]
+    return [f"The goal: what the best other library reaches, in at most 1/{WITHIN} of its minutes. Of ours, every minute at which all seeds were judged counts.",
+            table(["what", "best other library, minutes", "ours, minutes", "ours is as good at", "verdict"], rows)] if rows else []
+
+
+def walk(name: str, record: dict) -> str:
+    """Samplers on one network: what they draw after so many calls, and what our loop costs."""
+    budgets = sorted({row["budget"] for row in record["rows"]})
+    parts = [f"### {name}", f"{record['n']} pictures of `{record['model']}` a figure, with guidance {record['guidance']:g}, all from the same static "
+             f"(`{record['made by']}`). A call asks about the whole batch, with the wish and without."]
+    for what, title, show in (("found", "all right", lambda share: f"{100 * share:.1f} %"), ("frechet", f"Fréchet distance (floor {number(record['frechet_floor'])})", number)):
+        found = {(row["sampler"], row["budget"]): row[what] for row in record["rows"]}
+        parts.append(table([f"{title}, after calls", *map(str, budgets)],
+                           [[sampler, *(show(found[sampler, budget]) if (sampler, budget) in found else NOT_MEASURED for budget in budgets)]
+                            for sampler in dict.fromkeys(row["sampler"] for row in record["rows"])]))
+    if record["loop"]:
+        parts += [f"What our loop costs over the bare calls of the network, in CPU time of one thread ({record['hardware']}):",
+                  table(["model", "batch", "ms a call", "ms a step of the walk", "more"],
+                        [[row["model"], str(row["batch"]), f"{row['ms a call']:.2f}", f"{row['ms a step']:.2f}", f"{row['overhead']:+.1%}"] for row in record["loop"]])]
+    return "\n\n".join(parts)
 
 
 def mean(values: list[float]) -> str:
@@ -250,6 +284,8 @@ def page() -> str:
         parts += ["## From nothing", "How long a recipe takes until its model obeys, seed by seed.", *map(start, found)]
     if found := races():
         parts += ["## Against other libraries", "Who learns fastest?", *(race(name, record) for name, record in found.items())]
+    if found := walks():
+        parts += ["## Samplers", "How good are the pictures after so many calls of the network?", *(walk(name, record) for name, record in found.items())]
     if found := comparisons():
         parts += ["## Equal time", "What a change of the recipe or the network buys when every variant gets the same time.",
                   *(comparison(name, record) for name, record in found.items())]

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 import learning_speed as speed  # noqa: E402
-from peers import OURS, SETTINGS  # noqa: E402
+from peers import OURS, SETTINGS, standings  # noqa: E402
 from peers.common import AttributeSum, Pupil, Steps, Stopwatch, View, agrees, silenced, told  # noqa: E402
 from scripts import quiet  # noqa: E402
 
@@ -37,7 +37,7 @@ def point(minute, seen=0.5, held_out=0.4, frechet=9.0):
 
 
 def a_run(library, minutes, seed, *points, **more):
-    return {"library": library, "choice": speed.chosen(library, []), "minutes": minutes, "seed": seed, "points": list(points),
+    return {"library": library, "choice": standings.chosen(library, []), "minutes": minutes, "seed": seed, "points": list(points),
             "parameters": 1000, "flops": 10**6, "judging": {"pictures": 8}, "dtype": "bfloat16", **more}
 
 
@@ -193,9 +193,9 @@ def test_a_table_prints_from_nothing_and_from_half_of_it():
 def test_the_best_choice_is_that_of_the_longest_search():
     tried = [{"library": "azula", "choice": choice, "minutes": minutes, "guess": guess}
              for choice, minutes, guess in (("faster", 1, 0.01), ("faster", 3, 0.05), ("as documented", 3, 0.04))]
-    assert speed.chosen("azula", tried) == "as documented"
-    assert speed.chosen("diffusers", tried) == "as documented"                   # not searched
-    assert speed.chosen(OURS, tried) == "pets32-sprint"
+    assert standings.chosen("azula", tried) == "as documented"
+    assert standings.chosen("diffusers", tried) == "as documented"                   # not searched
+    assert standings.chosen(OURS, tried) == "pets32-sprint"
 
 
 # The goal ------------------------------------------------------------------------------------------------------------
@@ -209,23 +209,23 @@ RUNS = [a_run("diffusers", 30, 0, point(30, seen=0.70, frechet=8.0)),
 
 
 def test_the_goal_asks_for_the_best_of_the_others_on_the_mean_of_the_seeds():
-    found = speed.goal(RUNS, 30, "seen")
+    found = standings.goal(RUNS, 30, "seen")
     assert found["best"] == "diffusers" and found["value"] == pytest.approx(0.75)
     assert found["ours after"] == 6 and found["met"]         # the mean of 0.9 and 0.6
-    assert speed.goal(RUNS, 30, "frechet")["ours after"] == 6                    # smaller is better: 6.75 below 7
+    assert standings.goal(RUNS, 30, "frechet")["ours after"] == 6                    # smaller is better: 6.75 below 7
 
 
 def test_the_goal_is_missed_where_ours_needs_longer_or_never_gets_there():
     late = [run for run in RUNS if (run["library"], run["minutes"]) != (OURS, 6)]
-    assert speed.goal(late, 30, "seen")["ours after"] == 10 and not speed.goal(late, 30, "seen")["met"]
-    never = speed.goal([a_run("smalldiffusion", 30, 0, point(30, seen=0.99)), *RUNS], 30, "seen")
+    assert standings.goal(late, 30, "seen")["ours after"] == 10 and not standings.goal(late, 30, "seen")["met"]
+    never = standings.goal([a_run("smalldiffusion", 30, 0, point(30, seen=0.99)), *RUNS], 30, "seen")
     assert never["ours after"] is None and not never["met"]
     assert "not met" in speed.table({"search": [], "runs": late})
 
 
 def test_the_goal_is_not_judged_before_it_is_measured():
     for runs, minutes in ((RUNS[:3], 30), (RUNS[3:], 30), (RUNS, 20)):
-        assert speed.goal(runs, minutes, "seen") is None
+        assert standings.goal(runs, minutes, "seen") is None
 
 
 # Other settings, another judge ---------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import pytest
 
 from diffusion_lib import zoo
-from scripts.scoreboard import BARS, PAGE, Bar, Entry, figure, in_few_steps, model, over_floor, overview, page, race, shipped, start, starts, verdicts
+from scripts.scoreboard import BARS, PAGE, Bar, Entry, figure, in_few_steps, model, over_floor, overview, page, race, shipped, start, starts, verdicts, walk
 
 
 def test_the_page_is_fresh():
@@ -85,9 +85,31 @@ def test_a_race_shows_the_ends_of_all_runs_and_how_far_unfinished_ones_have_come
     def run(library, seed, *seen):
         return {"library": library, "choice": "faster", "minutes": 6, "seed": seed, "frechet_floor": 4.0,
                 "points": [{"minute": 3 * (i + 1), "pictures": 1000 * (i + 1), "seen": value, "held_out": 0.5, "frechet": 8.0} for i, value in enumerate(seen)]}
-    text = race("x", {"made by": "x.py", "runs": [run("ours", 0, 0.1, 0.9), run("ours", 1, 0.2, 0.7), run("theirs", 0, 0.3), run("theirs", 1)]})
-    mixed = race("x", {"made by": "x.py", "runs": [run("ours", 0, 0.1, 0.9), run("ours", 1, 0.3)]})
+    text = race("x", {"made by": "x.py", "search": [], "runs": [run("ours", 0, 0.1, 0.9), run("ours", 1, 0.2, 0.7), run("azula", 0, 0.3), run("azula", 1)]})
+    mixed = race("x", {"made by": "x.py", "search": [], "runs": [run("ours", 0, 0.1, 0.9), run("ours", 1, 0.3)]})
     assert [cell.strip() for cell in mixed.splitlines()[-1].split("|")[3:7]] == ["3 of 6", "0, 1", "1,000", "0.2 ± 0.14"]   # minutes are not mixed
     ours, theirs = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[-2:])
     assert ours == ["ours", "faster", "6", "0, 1", "2,000", "0.8 ± 0.14", "0.5 ± 0", "8 ± 0", "4 ± 0"]
-    assert theirs == ["theirs", "faster", "3 of 6", "0", "1,000", "0.3", "0.5", "8", "4"]
+    assert theirs == ["azula", "faster", "3 of 6", "0", "1,000", "0.3", "0.5", "8", "4"]
+
+
+def test_a_race_says_whether_the_goal_is_met():
+    def run(library, choice, minutes, *shares):
+        points = [{"minute": minute, "pictures": 10, "seen": share, "held_out": share, "frechet": 10 * share} for minute, share in shares]
+        return {"library": library, "choice": choice, "minutes": minutes, "seed": 0, "frechet_floor": 4.0, "points": points}
+
+    ours = run("ours", "pets32-sprint", 30, (3, 0.5), (6, 0.7), (10, 0.9))
+    text = race("x", {"made by": "x.py", "search": [], "runs": [ours, run("azula", "as documented", 30, (30, 0.8))]})
+    seen, held_out, frechet = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[-3:])
+    assert seen == ["all right, seen", "azula: 0.8 after 30", "0.7 within 6", "minute 10", "**missed**"] and held_out[1:] == seen[1:]
+    assert frechet == ["Fréchet distance", "azula: 8 after 30", "5 within 6", "minute 3", "met"]
+
+
+def test_samplers_stand_side_by_side_with_what_was_not_measured():
+    rows = [{"sampler": "ours: DDIM", "budget": 10, "found": 0.5, "frechet": 321.25}, {"sampler": "ours: Heun", "budget": 5, "found": 0.125, "frechet": 1277.0}]
+    loop = [{"model": "pets32", "batch": 16, "ms a call": 2.0, "ms a step": 2.02, "overhead": 0.01}]
+    text = walk("x", {"made by": "x.py", "model": "pets32", "n": 256, "guidance": 2.0, "frechet_floor": 231.3, "hardware": "an abacus", "rows": rows, "loop": loop})
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ours")]
+    assert cells == [["ours: DDIM", "not measured", "50.0 %"], ["ours: Heun", "12.5 %", "not measured"],
+                     ["ours: DDIM", "not measured", "321"], ["ours: Heun", "1,277", "not measured"]]
+    assert "floor 231" in text and "+1.0%" in text and "an abacus" in text and "256 pictures of `pets32`" in text
