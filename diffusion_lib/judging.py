@@ -18,7 +18,7 @@ from .binding import bindings, relations
 from .data.pets import NAMES, UNSAID, Grammar, captions, sample_attributes, scene_caption
 from .data.pets.scenes import sample_scenes
 from .denoisers import Denoiser
-from .evaluation import Share, share
+from .evaluation import Share, interval, share
 from .guidance import ClassifierFreeGuidance
 from .networks.classifier import Classifier, answers
 from .random import CounterGenerator, bits
@@ -156,10 +156,15 @@ class Interview(NamedTuple):
 
     def of_scenes(self, names: list[str], setting: Setting, languages: Mapping[str, Grammar]) -> dict:
         """What `binding` says about scenes, as JSON; of one language also how well each way of saying where they are is understood."""
-        found = {"binding": {law: _values(bindings(*self.pairs(names, setting, law))) for law in LAWS}}
+        shares = {law: bindings(*self.pairs(names, setting, law)) for law in LAWS}
+        found = {"binding": {law: _values(each) for law, each in shares.items()},
+                 "binding_interval": {law: _intervals(each, setting.n) for law, each in shares.items()}}
         if len(names) == 1 and names[0] in languages:
             ways = languages[names[0]].scenes
-            found["relations"] = {law: _values(relations(*self.pairs(names, setting, law), ways)) for law in LAWS}
+            shares = {law: relations(*self.pairs(names, setting, law), ways) for law in LAWS}
+            found["relations"] = {law: _values(each) for law, each in shares.items()}
+            asked = {way: len(range(number, setting.n, len(ways))) for number, way in enumerate(ways)}
+            found["relations_interval"] = {law: {way: _interval(s, asked[way]) for way, s in each.items()} for law, each in shares.items()}
         return found
 
 
@@ -187,8 +192,10 @@ def judge(denoiser: Denoiser, classifier: Classifier, protocol: Protocol = Proto
     questions as a pet has attributes, the pictures are scenes, and the left pet's answers come first. protocol: what to measure.
     languages: of a denoiser that reads; None for attributes. data_seed: of the recipe's [data], to know what was trained on.
 
-    The results in each language stand under "languages". At the top stand those of all languages together; their standard
-    errors take the same wish in two languages for two wishes.
+    The results in each language stand under "languages". At the top stand those of all languages together, of n pictures; their
+    standard errors take the same wish in two languages for two wishes. Each share has its 95 % interval, [low, high], under
+    "interval" (of scenes under "binding_interval" and "relations_interval" too): `evaluation.interval` of as many as there were
+    wishes, in how many languages each was said and how many pets it names.
     """
     p, distance_n, scene = protocol, min(protocol.distance_n, protocol.n), _sees_scenes(classifier)
     ways = {name: in_words(grammar) for name, grammar in languages.items()} if languages else {"attributes": as_attributes}
@@ -199,8 +206,9 @@ def judge(denoiser: Denoiser, classifier: Classifier, protocol: Protocol = Proto
     def results(names: list[str]) -> dict:
         figures, main = comparison.figures(names), Setting(p.guidance, p.steps, p.n)
         rows = [{"guidance": setting.guidance, "steps": setting.steps, "n": setting.n * len(names)}
-                | {law: shares["all"]._asdict() for law, shares in heard.shares(names, setting).items()} for setting in p.sweep]
-        return _accuracies(heard.shares(names, main)) | {
+                | {law: shares["all"]._asdict() | {"interval": _interval(shares["all"], setting.n)}
+                   for law, shares in heard.shares(names, setting).items()} for setting in p.sweep]
+        return _accuracies(heard.shares(names, main), p.n) | {
             "frechet": figures["frechet"] | {"n": distance_n}, "recall": figures["recall"]["value"] / figures["recall"]["floor"],
             "n": p.n * len(names), "figures": figures, "sweep": {"rows": rows}} | (
             heard.of_scenes(names, main, languages or {}) if scene else {})
@@ -215,16 +223,26 @@ def judge_classifier(classifier: Classifier, protocol: Protocol = Protocol()) ->
     for law, split in (("seen", "validation"), ("held_out", "held_out")):
         x, asked = real_pictures(p.n, classifier.config.side, p.seed, split, _sees_scenes(classifier))
         accuracy[law] = attribute_accuracy(answers(classifier, x).reshape(asked.shape), asked)
-    return _accuracies(accuracy) | {"n": p.n, "protocol": {"n": p.n, "seed": p.seed}}
+    return _accuracies(accuracy, p.n) | {"n": p.n, "protocol": {"n": p.n, "seed": p.seed}}
 
 
-def _accuracies(laws: dict[str, dict[str, Share]]) -> dict:
+def _accuracies(laws: dict[str, dict[str, Share]], wishes: int) -> dict:
     return {"accuracy": {law: _values(shares) for law, shares in laws.items()},
-            "standard_error": {law: {name: s.standard_error for name, s in shares.items()} for law, shares in laws.items()}}
+            "standard_error": {law: {name: s.standard_error for name, s in shares.items()} for law, shares in laws.items()},
+            "interval": {law: _intervals(shares, wishes) for law, shares in laws.items()}}
 
 
 def _values(shares: Mapping[str, Share]) -> dict[str, float]:
     return {name: s.value for name, s in shares.items()}
+
+
+def _intervals(shares: Mapping[str, Share], n: int) -> dict[str, list[float]]:
+    return {name: _interval(s, n) for name, s in shares.items()}
+
+
+def _interval(found: Share, n: int) -> list[float]:
+    """The 95 % interval of a share, as JSON keeps it. n: wishes."""
+    return [*interval(found.value, n)]
 
 
 def _calls(guidance: float) -> int:

@@ -4,7 +4,7 @@ A set of pictures is looked at in three ways, and two sets are compared in each:
 (what is on them), as details of every size (blur and grain, which the classifier overlooks), and by how near they come to
 pictures that were trained on (whether they are copies). No figure means much alone. Beside it stands its floor, the same
 figure for real pictures against other real ones, and its ceiling, the same for static against real ones. (The classifier
-has never seen static, and takes most of it for one thing: precision is high even there, recall is not.)
+has never seen static, and takes most of it for one thing: precision can be high even there, recall is not.)
 """
 
 from collections.abc import Iterable, Mapping, Sequence

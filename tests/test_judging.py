@@ -12,7 +12,7 @@ from torch import nn
 
 import diffusion_lib as dl
 from diffusion_lib.data.pets import ATTRIBUTES, GRAMMARS, NAMES, SIZES, is_held_out, understand, understand_scene
-from diffusion_lib.evaluation import share
+from diffusion_lib.evaluation import interval, share
 from diffusion_lib.judging import (LAWS, Protocol, Setting, attribute_accuracy, draw, in_words, interview, judge, judge_classifier,
                                    prompts)
 from diffusion_lib.realism import real_pictures
@@ -133,7 +133,8 @@ def test_a_perfect_painter_gets_full_marks():
     result = judge(Painter(), Reader(), few(40, Setting(1.0, 2, 5), Setting(3.0, 1, 60), steps=2))
     assert all(value == 1 for law in LAWS for value in result["accuracy"][law].values())
     assert [(row["guidance"], row["steps"], row["n"]) for row in result["sweep"]["rows"]] == [(1.0, 2, 5), (3.0, 1, 60)]
-    assert all(row[law] == {"value": 1.0, "standard_error": 0.0} for row in result["sweep"]["rows"] for law in LAWS)
+    assert all(row[law] == {"value": 1.0, "standard_error": 0.0, "interval": [*interval(1.0, row["n"])]} for row in result["sweep"]["rows"] for law in LAWS)
+    assert all(low < 0.93 and high == 1 for law in LAWS for low, high in result["interval"][law].values())   # 40 hits of 40 prove no certainty
     assert result["n"] == 40 and "languages" not in result
 
 
@@ -147,7 +148,9 @@ def test_a_painter_of_crowns_is_caught():
         assert result["accuracy"][law]["hat"] == result["accuracy"][law]["all"] == expected.value
         assert result["standard_error"][law]["hat"] == expected.standard_error
         assert result["accuracy"][law]["animal"] == 1
-        assert result["sweep"]["rows"][0][law] == share(crowns[:100])._asdict()
+        assert result["interval"][law]["hat"] == [*interval(expected.value, 300)]
+        few_crowns = share(crowns[:100])
+        assert result["sweep"]["rows"][0][law] == few_crowns._asdict() | {"interval": [*interval(few_crowns.value, 100)]}
     assert 0.05 < result["accuracy"]["seen"]["hat"] < 0.2 and result["accuracy"]["held_out"]["hat"] > 0.25
 
 
@@ -176,6 +179,8 @@ def test_each_language_is_judged_by_itself():
     assert result["accuracy"]["seen"]["all"] == 0.5
     assert result["standard_error"]["seen"]["all"] == pytest.approx((0.25 / 120) ** 0.5)
     assert (english["n"], result["n"]) == (60, 120)
+    assert result["interval"]["seen"]["all"] == [*interval(0.5, 60)]         # 60 wishes, though each was said twice
+    assert result["sweep"]["rows"][0]["seen"]["interval"] == [*interval(0.5, 30)]
     assert [section["sweep"]["rows"][0]["held_out"]["value"] for section in (english, telugu, result)] == [1.0, 0.0, 0.5]
     assert english["frechet"]["value"] < telugu["frechet"]["value"] and english["frechet"]["floor"] == telugu["frechet"]["floor"]
     assert english["frechet"]["value"] < result["frechet"]["value"] < telugu["frechet"]["value"]
@@ -201,7 +206,9 @@ def test_the_card_says_what_became_of_scenes():
         for law in LAWS:
             assert section["binding"][law] == {"right": 0, "swapped": 1, "mixed": 0, "wrong": 0}
             assert section["relations"][law] == dict.fromkeys(GRAMMARS[language].scenes, 0)
-    assert results["binding"]["seen"]["swapped"] == 1 and "relations" not in results
+            assert section["binding_interval"][law] == {kind: [*interval(value, 36)] for kind, value in section["binding"][law].items()}
+            assert section["relations_interval"][law] == dict.fromkeys(GRAMMARS[language].scenes, [*interval(0.0, 6)])
+    assert results["binding"]["seen"]["swapped"] == 1 and "relations" not in results and results["binding_interval"]["seen"]["right"] == [*interval(0.0, 36)]
     text = measurements(results)
     assert re.search(r"\| swapped +\|( 100\.0 % \(90\.4 to 100\.0\) \|){4}\n", text)                  # 36 of 36
     assert re.search(r"\| {left} left of {right} +\|( +0\.0 % \(0\.0 to 39\.0\) \|){2}\n", text)        # none of 6
