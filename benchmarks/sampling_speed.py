@@ -77,6 +77,11 @@ def of_betas(kind: type[SchedulerMixin], **more) -> Draw:
     return theirs(lambda: kind(beta_schedule="linear", beta_start=1e-4, beta_end=0.02, timestep_spacing="trailing", **more))
 
 
+def of_flows(kind: type[SchedulerMixin]) -> Draw:
+    """A scheduler made for betas on the straight path, where ours walk and the network was taught."""
+    return theirs(lambda: kind(use_flow_sigmas=True, prediction_type="flow_prediction"))
+
+
 # name: (how it draws, how often it asks a step)
 SAMPLERS: dict[str, tuple[Draw, int]] = {
     "ours: DDIM": (ours(DDIM()), 1),
@@ -84,6 +89,8 @@ SAMPLERS: dict[str, tuple[Draw, int]] = {
     "ours: Heun": (ours(Heun()), 2),
     "ours: DPM-Solver++(2M)": (ours(DPMSolverPP2M()), 1),
     "diffusers: FlowMatchEulerDiscrete": (theirs(FlowMatchEulerDiscreteScheduler), 1),
+    "diffusers: DPMSolverMultistep, flow": (of_flows(DPMSolverMultistepScheduler), 1),
+    "diffusers: UniPCMultistep, flow": (of_flows(UniPCMultistepScheduler), 1),
     "diffusers: DDIM": (of_betas(DDIMScheduler), 1),
     "diffusers: EulerDiscrete": (of_betas(EulerDiscreteScheduler), 1),
     "diffusers: HeunDiscrete": (of_betas(HeunDiscreteScheduler), 2),

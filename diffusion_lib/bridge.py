@@ -47,15 +47,18 @@ class Clock(NamedTuple):
 def clock_of(scheduler: SchedulerMixin) -> Clock:
     """The clock of a scheduler of diffusers: a flow's, or that of betas on a line.
 
-    Raises ValueError for any other (other betas, rescaled betas, flow sigmas in a scheduler made for betas).
+    A scheduler made for betas walks a flow where it is made with use_flow_sigmas=True and prediction_type="flow_prediction".
+    Raises ValueError for any other (other betas, rescaled betas, flow sigmas with another prediction, dynamic shifting).
     """
     c, name = scheduler.config, type(scheduler).__name__
-    if isinstance(scheduler, FlowMatchEulerDiscreteScheduler) and not c.use_dynamic_shifting:
+    flows = isinstance(scheduler, FlowMatchEulerDiscreteScheduler) or c.get("use_flow_sigmas") and c.prediction_type == "flow_prediction"
+    if flows and not c.get("use_dynamic_shifting"):
         return Clock(RectifiedFlowSchedule(), 0, c.num_train_timesteps, "flow_prediction")
     odd = [option for option in ("trained_betas", "rescale_betas_zero_snr", "use_flow_sigmas", "use_dynamic_shifting") if c.get(option)]
     if c.get("beta_schedule") != "linear" or odd or c.prediction_type not in LANGUAGES:
         raise ValueError(f"scheduler is a {name} with beta_schedule {c.get('beta_schedule')!r}{''.join(f', {option}' for option in odd)}, "
-                         f"but it has to be a FlowMatchEulerDiscreteScheduler or one with beta_schedule='linear'")
+                         f"but it has to be a FlowMatchEulerDiscreteScheduler, one with use_flow_sigmas=True and "
+                         f"prediction_type='flow_prediction', or one with beta_schedule='linear'")
     return Clock(LinearBetaSchedule(c.num_train_timesteps, c.beta_start, c.beta_end), 1, c.num_train_timesteps, c.prediction_type)
 
 

@@ -57,6 +57,14 @@ def test_the_same_static_becomes_the_same_picture(pets32, scheduler, schedule, s
     assert levels(ours).double().std() > 40                  # a picture, not a flat square
 
 
+def test_a_scheduler_made_for_betas_walks_the_straight_path_too(pets32):
+    """With flow sigmas theirs stops at 0.999 (1 - i / steps); stopping there too, ours draws the same picture."""
+    scheduler = DPMSolverMultistepScheduler(use_flow_sigmas=True, prediction_type="flow_prediction")
+    theirs = their_picture(open_in_diffusers(pets32, scheduler))
+    *_, last = dl.trajectory(dl.ClassifierFreeGuidance(pets32, GUIDANCE), STATIC, scheduler.sigmas.double(), dl.DPMSolverPP2M(), WISH)
+    assert (levels(theirs) - levels(dl.to_image(last.x[0]))).abs().max() <= 1 and levels(theirs).double().std() > 40
+
+
 def test_saved_and_opened_again(pets32, tmp_path):
     """Weights as safetensors, everything else as JSON, and the same picture to the last bit."""
     pipe = open_in_diffusers(pets32, FlowMatchEulerDiscreteScheduler(shift=2.0))
@@ -102,7 +110,8 @@ def test_clocks():
 
 
 @pytest.mark.parametrize("scheduler", [DDIMScheduler(beta_schedule="scaled_linear"), DDIMScheduler(rescale_betas_zero_snr=True),
-                                       FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)])
+                                       FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+                                       DPMSolverMultistepScheduler(use_flow_sigmas=True)])
 def test_other_clocks_are_refused(scheduler):
     with pytest.raises(ValueError, match="scheduler is a .*beta_schedule='linear'"):
         clock_of(scheduler)
