@@ -10,6 +10,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from statistics import fmean
 
@@ -21,6 +22,7 @@ from tqdm import tqdm
 from diffusion_lib import zoo
 from diffusion_lib.judging import attribute_accuracy, draw, prompts
 from diffusion_lib.networks.classifier import answers
+from diffusion_lib.runs import hardware
 from diffusion_lib.training import Loss, TrainConfig, train
 from rows import alone, spread, write
 
@@ -73,7 +75,8 @@ def compare(about: str, record: Path, variants: list[str], measure: Measure, fac
         for seed in options.seeds:                           # seeds outside, so that an interrupted bench has all variants
             for name in options.variants:
                 if not any((run["variant"], run["seed"]) == (name, seed) for run in read(options.record)["runs"]):
-                    row = {"variant": name, "seed": seed, **measure(name, options.seconds, seed)}
+                    row = {"variant": name, "seed": seed, **measure(name, options.seconds, seed),
+                           "hardware": hardware(torch.device("cpu")), "date": date.today().isoformat()}
                     add(options.record, head, row, variants)
     print(table(read(options.record)["runs"], variants))
 
