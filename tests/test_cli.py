@@ -189,6 +189,10 @@ def test_the_card_shows_what_each_step_bought(models, tmp_path, monkeypatch):
     card, plain, judge = (re.sub(" +", " ", card_of(Path(model), result)) for model, result in zip([models[0], *models], [results[0] | words, *results]))
     assert "| full recipe | 2 | 2,000 | 62.5 % ± 17.7 | |" in card and "| no averaging | 2 | 4,500 | 25.0 % ± 17.7 | -37.5 |" in card
     assert "| bigger | 1 | 900 | 80.0 % | +5.0 |" in card         # from the full recipe with that seed, not from its mean
+    assert "A difference smaller than the spread over the seeds, and a row of one seed, say nothing yet" in card and "not of scenes" not in card
+    scene = words | {"binding": {law: {"right": 0.5} for law in empty}}
+    scene["languages"] = {"en": words["languages"]["en"] | {"binding": scene["binding"]}}
+    assert "The table is of single pets, not of scenes." in card_of(Path(models[0]), results[0] | scene) and "scoreboard" not in card
     assert "`recipes/some.toml`" in card and "240 CPU seconds" in card and "each step bought" not in plain + judge
 
 

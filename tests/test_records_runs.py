@@ -12,12 +12,12 @@ import torch
 
 import diffusion_lib as dl
 from diffusion_lib import runs
-from diffusion_lib.checkpoints import read_about
+from diffusion_lib.checkpoints import read_about, save_checkpoint
 from diffusion_lib.recipes import parse_recipe
 from diffusion_lib.records.training_runs import pack_run, read_strip
 from diffusion_lib.runs import run_recipe
 from diffusion_lib.zoo.card import card_of
-from tiny import RECIPE
+from tiny import RECIPE, tiny_denoiser
 
 RUNS = dl.records.run_names()
 PROMPTS = ("a cat", "a green frog wearing a crown")
@@ -153,6 +153,9 @@ def test_reading_lessons_are_timed_and_on_the_card(tmp_path, monkeypatch):
     results = {"sha256": "0" * 64, "protocol": {"n": 8, "seed": 7}, "n": 8, "accuracy": {"seen": {"all": 0.5}, "held_out": {"all": 0.5}}}
     assert "| minutes of reading before | 1.5 |" in card_of(file, results)
     plain = run_recipe(parse_recipe(RECIPE, "tiny"), tmp_path / "plain")
+    untimed = tmp_path / "untimed.safetensors"               # as older runs wrote it
+    save_checkpoint(untimed, tiny_denoiser(), about={"recipe": RECIPE + "\n[comprehension]\ncaptions = 1_200\n"})
+    assert "| minutes of reading before | not timed; the reader learned from 1,200 captions before" in card_of(untimed, results)
     assert "reading_minutes" not in read_about(plain) and "of reading" not in card_of(plain, results)
 
 

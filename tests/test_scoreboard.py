@@ -3,7 +3,8 @@
 import pytest
 
 from diffusion_lib import zoo
-from scripts.scoreboard import BARS, PAGE, Bar, Entry, figure, in_few_steps, model, over_floor, overview, page, race, shipped, start, starts, verdicts, walk
+from scripts.scoreboard import (BARS, PAGE, Bar, Entry, facts, figure, in_few_steps, misses, model, over_floor, overview, page, race, shipped,
+                                spread_over_floor, start, starts, verdicts, walk)
 
 
 def test_the_page_is_fresh():
@@ -53,7 +54,7 @@ def test_few_steps_are_those_at_the_main_guidance_and_at_full_n():
 
 def test_figures_count_in_floors():
     assert over_floor("wasserstein")(results(details=1.35)) == pytest.approx(1.35)
-    assert over_floor("wasserstein")({"protocol": {}, "n": 5}) is None and figure("near copies")(results(near=0.06)) == 0.06
+    assert over_floor("wasserstein")({"protocol": {}, "n": 5}) is spread_over_floor("wasserstein")({"protocol": {}, "n": 5}) is None and figure("near copies")(results(near=0.06)) == 0.06
 
 
 @pytest.mark.parametrize("value, verdict", [(1.3, True), (1.31, False), (None, None)])
@@ -71,6 +72,44 @@ def test_missed_bars_are_said():
     few = good._replace(results=good.results | {"protocol": good.results["protocol"] | {"n": 200}})
     assert " 5 met, provisional |" in overview([few]) and "200 were judged" in model(few) and "provisional" not in model(good)
     assert "89.0 % (87.6 to 90.3)" in overview([bad])
+
+
+def test_a_missed_bar_is_explained_and_one_that_is_met_is_not():
+    kept, bad = results(), results(details=1.5)
+    bad["figures"] |= {f"wasserstein {side}": {"value": value, "floor": 2.0} for side, value in ((32, 3.0), (16, 5.4))}
+    (head, missed), section = misses("pets32-text", bad), model(Entry("pets32-text", {"pictures": 5}, bad))
+    assert missed.count("\n") == 0 and missed.startswith("* **sliced Wasserstein of details / floor**: missed by 0.2. In floors it is 1.5 at 32 × 32 and 2.7 at 16 × 16.")
+    assert "without a kept record" in head and "Next: " in missed and section.index("**missed**") < section.index(head) < section.index(missed)
+    assert misses("pets32-text", kept) == [] and "without a kept record" not in model(Entry("pets32-text", {"pictures": 5}, kept))
+    both = misses("scenes64-text", results(frechet=1.2, details=1.5))[1].split("\n")
+    assert [line.split("**")[1] for line in both] == ["Fréchet distance / floor", "sliced Wasserstein of details / floor"]
+    for entry in shipped():
+        for bar in BARS.get(entry.name, ()):
+            assert bar.met(entry.results) is not False or bar.tried, f"{entry.name} misses {bar.words}, and nothing says what was tried"
+
+
+def test_a_ratio_to_the_floor_has_the_spread_of_both():
+    """The figure 2.4 ± 0.1 over the floor 2 ± 0.1, of the worse language; no spread where one of the two is not known."""
+    worst = results(frechet=1.2)
+    expected = 1.2 * ((0.1 / 2.4) ** 2 + (0.1 / 2.0) ** 2) ** 0.5
+    assert spread_over_floor("frechet")(in_languages(en=results(frechet=1.0), te=worst)) == pytest.approx(expected)
+    assert f"1.2 ± {expected:.2g} |" in verdicts("pets32", worst)
+    del worst["figures"]["frechet"]["spread"]
+    assert spread_over_floor("frechet")(worst) is None and " 1.2 |" in verdicts("pets32", worst)
+
+
+def test_the_same_wish_in_two_languages_counts_once():
+    both = in_languages(en=results(), te=results()) | {"n": 4000}
+    assert "98.0 % (97.3 to 98.5)" in overview([Entry("x", {"pictures": 5}, both)])       # of 2,000
+    assert "98.0 % (97.3 to 98.5)" in overview([Entry("x", {"pictures": 5}, results())])
+
+
+def test_lessons_of_reading_that_were_not_timed_are_said():
+    made = {"pictures": 5, "minutes": 84.1, "recipe": "# x\n[comprehension]\ncaptions = 1_500\n"}
+    assert "not timed; the reader learned from 1,500 captions" in facts(Entry("x", made, {}))
+    timed = facts(Entry("x", made | {"reading_minutes": 2.5}, {}))
+    assert "| minutes of reading before |" in timed and " 2.5 |" in timed and "not timed" not in timed
+    assert "of reading" not in facts(Entry("x", made | {"recipe": "# x\n"}, {}))
 
 
 def test_a_start_is_shown_seed_by_seed():

@@ -19,8 +19,9 @@ from diffusion_lib import zoo
 from diffusion_lib.checkpoints import read_about
 from diffusion_lib.cli import main
 from diffusion_lib.data.pets import GRAMMARS
+from diffusion_lib.evaluation import interval
 from diffusion_lib.judging import LAWS, Protocol, Setting, as_attributes, in_words, interview, judge_classifier
-from diffusion_lib.networks.layers import count_parameters
+from diffusion_lib.networks.layers import count_flops, count_parameters
 from diffusion_lib.recipes import read_recipe
 from diffusion_lib.zoo.card import card_of
 from scripts.scoreboard import BARS
@@ -46,6 +47,8 @@ def test_the_card_is_that_of_the_file(model):
     assert model.card == card_of(model.file, results)
     for asked in results.get("languages", {"": results}).values():           # a model that reads is asked in each of its languages
         assert f"{100 * asked['accuracy']['seen']['all']:.1f} %" in model.card
+    assert f"(../../book/scoreboard.md#{model.name})" in model.card
+    assert f"\n## {model.name}\n" in (ROOT / "book" / "scoreboard.md").read_text(encoding="utf-8")
     assert model.summary.endswith(f"{results['accuracy']['held_out']['all']:.1%} held out")
 
 
@@ -59,6 +62,41 @@ def test_the_recipe_in_the_file_is_the_one_in_the_repository(model):
 
 def test_pets32_fits_into_a_page():
     assert count_parameters(zoo.load("pets32")) <= 4_000_000 and zoo.file_of("pets32").stat().st_size < 9e6
+
+
+BUDGETS = {"pets32-text": {"GFLOP": 1.0, "U-Net": 3_500_000, "reader": 500_000, "MB": 8}, "scenes64-text": {"GFLOP": 1.5, "MB": 12}}
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_models_that_read_keep_to_their_budgets(name):
+    """What was promised of the files that are shipped: the work of one forward, for the longest wish, parameters and size. The card says them."""
+    file, network = zoo.file_of(name), zoo.load(name).network
+    reader = count_parameters(network.conditioner.reader)
+    longest = torch.ones(1, network.conditioner.vocabulary.length, dtype=torch.int64)
+    spent = {"GFLOP": count_flops(network, tuple(read_about(file)["shape"]), longest) / 1e9, "U-Net": count_parameters(network) - reader,
+             "reader": reader, "MB": file.stat().st_size / 1e6}
+    assert all(spent[what] <= most for what, most in BUDGETS[name].items()), spent
+    card = file.with_suffix(".md").read_text(encoding="utf-8")
+    for row in (f"| U-Net | {spent['U-Net']:,} parameters |", f"| reader | {reader:,} parameters |", f"| GFLOP for one forward | {spent['GFLOP']:.3f},"):
+        assert row in card, row
+
+
+@pytest.mark.parametrize("model", zoo.models(), ids=lambda model: model.name)
+def test_every_share_has_the_interval_of_its_wishes(model):
+    """Also a share of 1, whose standard error is 0. All languages together say the same wishes."""
+    results, rows = committed(model.name), 0
+    each = results.get("languages", {})
+    for section, ways in ((results, max(1, len(each))), *((section, 1) for section in each.values())):
+        wishes = section["n"] // ways
+        for shares, intervals in (("accuracy", "interval"), ("binding", "binding_interval"), ("relations", "relations_interval")):
+            for law, table in section.get(shares, {}).items():
+                for number, (name, value) in enumerate(table.items()):
+                    n = len(range(number, wishes, len(table))) if shares == "relations" else wishes
+                    assert section[intervals][law][name] == pytest.approx(interval(value, n)), (shares, law, name)
+                    rows += 1
+        for row in section.get("sweep", {}).get("rows", ()):
+            assert all(row[law]["interval"] == pytest.approx(interval(row[law]["value"], row["n"] // ways)) for law in LAWS if law in row)
+    assert rows >= 16
 
 
 @pytest.mark.parametrize("name", ["pets32", "pets32-classifier"])

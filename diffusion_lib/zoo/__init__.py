@@ -8,12 +8,14 @@
 """
 
 import json
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
 from ..checkpoints import load_checkpoint, read_about
+from ..data.pets import tell_sense
 
 FOLDER = Path(__file__).parent
 
@@ -60,6 +62,11 @@ def file_of(name_or_path: str | Path) -> Path:
 def load(name_or_path: str | Path) -> nn.Module:
     """A shipped model, or one of your own, ready to sample from: `load("pets32")`, `load("runs/mine/pets32.safetensors")`.
 
+    One that reads knows from its recipe which of its words it was taught, see `data.pets.tell_sense`.
     Raises ValueError where there is no such model, and CheckpointError (a ValueError) where its file is damaged.
     """
-    return load_checkpoint(file_of(name_or_path))
+    file = file_of(name_or_path)
+    model, recipe = load_checkpoint(file), read_about(file).get("recipe")
+    scene = None if recipe is None else tomllib.loads(recipe)["data"].get("scene", False)
+    tell_sense(getattr(getattr(model, "network", None), "conditioner", None), scene)
+    return model

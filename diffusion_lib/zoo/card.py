@@ -6,16 +6,21 @@ JSON together with the SHA-256 of the file that was measured.
 
 import hashlib
 import json
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import torch
+from torch import nn
+
 from .. import records
 from ..checkpoints import load_checkpoint, read_about
+from ..conditioning import AttributeConditioner, TextConditioner
 from ..evaluation import interval
 from ..files import write_atomically
-from ..networks.layers import count_parameters
+from ..networks.layers import count_flops, count_parameters
 
 
 def write_card(file: Path, results: dict[str, Any]) -> Path:
@@ -29,21 +34,20 @@ def write_card(file: Path, results: dict[str, Any]) -> Path:
 
 def card_of(file: Path, results: dict[str, Any]) -> str:
     """The card of the model in `file`, as Markdown. results: as `write_card` keeps them."""
-    about, measured = read_about(file), results.get("measured")
+    about, measured, model = read_about(file), results.get("measured"), load_checkpoint(file)
     recipe, commit = about.get("recipe", ""), about.get("commit")
-    reading = {"minutes of reading before": about["reading_minutes"]} if "reading_minutes" in about else {}
     facts = {
         "recipe": f"`recipes/{about.get('name', file.stem)}.toml`, in full below", "seed": about.get("seed"),
         "commit": commit and f"{commit}, the last when it was trained; the recipe that was run stands below",
         "hardware": about.get("hardware"), "pictures seen": f"{about.get('pictures', 0):,}", "steps": f"{about.get('steps', 0):,}",
-        "minutes": about.get("minutes"), **reading, "parameters": f"{count_parameters(load_checkpoint(file)):,}",
+        "minutes": about.get("minutes"), **minutes_of_reading(about), "parameters": f"{count_parameters(model):,}", **_network(model, about.get("shape")),
         "file": f"{file.stat().st_size / 1e6:.1f} MB, float16, SHA-256 `{results['sha256'][:16]}…`", "licence": about.get("licence"),
     } | ({"measured": f"{measured['date']}, {measured['hardware']}, PyTorch {measured['torch']}"} if measured else {})
     lines = [f"| {name} | {value} |" for name, value in facts.items()]
     return "\n\n".join([
         f"# {file.stem}", description(recipe), "## How it was made", "\n".join(["| what | value |", "| --- | --- |", *lines]),
-        *(["## What each step bought", steps_bought(records.read("training_tricks"))] if "languages" in results else []),
-        "## How good it is", measurements(results), "## Recipe", f"```toml\n{recipe.strip()}\n```"]) + "\n"
+        *(["## What each step bought", steps_bought(records.read("training_tricks"), "binding" in results)] if "languages" in results else []),
+        "## How good it is", *_promises(file), measurements(results), "## Recipe", f"```toml\n{recipe.strip()}\n```"]) + "\n"
 
 
 def description(recipe: str) -> str:
@@ -51,8 +55,39 @@ def description(recipe: str) -> str:
     return recipe.split("\n", 1)[0].lstrip("# ")
 
 
-def steps_bought(tricks: dict[str, Any]) -> str:
-    """What the choices behind a recipe are worth, as Markdown. tricks: the record of benchmarks/training_tricks.py, the full recipe first."""
+def minutes_of_reading(about: dict[str, Any]) -> dict[str, str]:
+    """How long a reader learned before its model saw pictures, as a row of a card; none where it did not, or nothing is said of it."""
+    captions = tomllib.loads(about.get("recipe", "")).get("comprehension", {}).get("captions", 0)
+    timed = about.get("reading_minutes", f"not timed; the reader learned from {captions:,} captions before these minutes began" if captions else None)
+    return {} if timed is None else {"minutes of reading before": str(timed)}
+
+
+def _network(model: nn.Module, shape: Sequence[int] | None) -> dict[str, str]:
+    """How big the network of a denoiser is, without and with its reader, and how much one answer costs, as rows of a card."""
+    network = getattr(model, "network", None)
+    if network is None or shape is None:
+        return {}
+    conditioner = getattr(network, "conditioner", None)
+    own = count_parameters(network) - (0 if conditioner is None else count_parameters(conditioner))
+    rows, cond, told = {"U-Net": f"{own:,} parameters"}, (), ""
+    if isinstance(conditioner, TextConditioner):
+        words = conditioner.vocabulary.length
+        rows["reader"] = f"{count_parameters(conditioner):,} parameters"
+        cond, told = (torch.ones(1, words, dtype=torch.int64),), f", reader included, for a wish of {words} words"
+    elif isinstance(conditioner, AttributeConditioner):
+        cond = (torch.zeros(1, len(conditioner.sizes), dtype=torch.int64),)
+    return rows | {"GFLOP for one forward": f"{count_flops(network, tuple(shape), *cond) / 1e9:.3f}{told}"}
+
+
+def _promises(file: Path) -> list[str]:
+    """Where it stands which promises a shipped model keeps; nothing of a model that lies elsewhere."""
+    return [f"Which bars it meets, and what was tried where it does not: [scoreboard](../../book/scoreboard.md#{file.stem})."
+            ] if file.resolve().parent == Path(__file__).resolve().parent else []
+
+
+def steps_bought(tricks: dict[str, Any], scene: bool = False) -> str:
+    """What the choices behind a recipe are worth, as Markdown. tricks: the record of benchmarks/training_tricks.py, the full recipe first.
+    scene: whether the recipe draws two pets, which the record does not."""
     shares: dict[str, dict[int, float]] = {}                 # variant -> seed -> everything found, %
     for run in tricks["runs"]:
         shares.setdefault(run["variant"], {})[run["seed"]] = 100 * run["found"]["all"]
@@ -66,7 +101,8 @@ def steps_bought(tricks: dict[str, Any]) -> str:
     return (f"Each choice of `{tricks['recipe']}`, out of which this recipe grew, was undone alone. All runs had {tricks['seconds']:g} CPU seconds of one "
             f"thread, so what is cheaper saw more pictures. Then the classifier looked for everything that was asked in {tricks['judged pictures']} pictures "
             f"of {tricks['sampler steps']} steps with guidance {tricks['guidance']:g}: mean ± standard deviation over the seeds, and the difference from "
-            f"the full recipe with the same seeds, in points.\n\n") + table(["what is different", "seeds", "pictures seen", "all found", "difference"], rows)
+            f"the full recipe with the same seeds, in points. A difference smaller than the spread over the seeds, and a row of one seed, say "
+            f"nothing yet (chapter 12 shows the spread).{' The table is of single pets, not of scenes.' * scene}\n\n") + table(["what is different", "seeds", "pictures seen", "all found", "difference"], rows)
 
 
 # What was measured ---------------------------------------------------------------------------------------------------
@@ -152,10 +188,10 @@ def _accuracy_table(sections: dict[str, dict[str, Any]]) -> str:
 
 
 def _share_table(what: str, sections: dict[str, dict[str, Any]], name: str, parts: int = 1) -> str:
-    """The shares that stand under `name` in each section. parts: into how many equal parts the scenes were divided for them."""
+    """The shares that stand under `name` in each section. parts: by how many the scenes were dealt out to them in turn."""
     columns, rows = _columns(sections), next(iter(sections.values()))[name]["seen"]
-    return table([what, *columns], [[row, *(percent(section[name][law][row], section["n"] // parts) for section, law in columns.values())]
-                                    for row in rows])
+    return table([what, *columns], [[row, *(percent(section[name][law][row], len(range(number % parts, section["n"], parts)))
+                                            for section, law in columns.values())] for number, row in enumerate(rows)])
 
 
 def _figure_table(sections: dict[str, dict[str, Any]]) -> str:
