@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from peers import OURS, SETTINGS, module_of  # noqa: E402
 from peers.standings import QUALITIES, WITHIN, chosen, counted, goals, lengths, runs_of, together  # noqa: E402
 from rows import alone, spread, write  # noqa: E402
-from scripts.quiet import refuse_when_busy  # noqa: E402
+from scripts.quiet import Meanwhile, refuse_when_busy  # noqa: E402
 
 ENVIRONMENTS, RUNS = ROOT / "benchmarks" / ".peers", ROOT / "runs"
 RECORD = ROOT / "diffusion_lib" / "records" / "learning_speed.json"
@@ -89,15 +89,16 @@ def lines(library: str, choice: str, minutes: float, seed: int, at: list[float],
         yield {"point": json.loads(line)}                    # those of an interrupted run too
 
 
-def run(library: str, choice: str, minutes: float, seed: int, others: float, judging: dict, record: Path) -> None:
-    """One run; each of its points is in the record as soon as it is judged."""
-    row = {"library": library, "choice": choice, "minutes": minutes, "seed": seed, "others": round(others, 2),
+def run(library: str, choice: str, minutes: float, seed: int, judging: dict, record: Path) -> None:
+    """One run; each of its points is in the record as soon as it is judged, and at its end how busy the machine was besides."""
+    row = {"library": library, "choice": choice, "minutes": minutes, "seed": seed,
            "settings": SETTINGS[library]["choices"][choice], "points": []}
     for one in read(record)["runs"]:
         if key_of(one) == key_of(row):
             check_alike(row | {"judging": one.get("judging", {}) | judging}, [one])
             if len(one["points"]) == len(moments(minutes)):
                 return
+    meanwhile = Meanwhile()
     for said in lines(library, choice, minutes, seed, moments(minutes), judging, RUNS / record.stem):
         row |= said.get("head", {})
         row["points"] = with_point(row["points"], said["point"]) if "point" in said else row["points"]
@@ -105,6 +106,8 @@ def run(library: str, choice: str, minutes: float, seed: int, others: float, jud
         change(record, lambda whole: {**whole, "runs": with_run(whole["runs"], row)})
         if "point" in said:
             print(f"{library:<28}seed {seed}  {one_line(said['point'])}", flush=True)
+    row["others"] = round(meanwhile.others(), 2)             # processors, on average; where it was interrupted, since then
+    change(record, lambda whole: {**whole, "runs": with_run(whole["runs"], row)})
 
 
 def search(libraries: list[str], minutes: float, record: Path) -> None:
@@ -235,13 +238,13 @@ def main() -> None:
     if not options.table:
         for library in options.only:
             install(library)
-        others = refuse_when_busy(options.anyway)
+        refuse_when_busy(options.anyway)
         if options.search:
             search([library for library in options.only if library != OURS], minutes, options.record)
         else:
             for seed in options.seeds:                       # seeds outside, so that an interrupted bench has all libraries
                 for library in options.only:
-                    run(library, chosen(library, read(options.record)["search"]), minutes, seed, others,
+                    run(library, chosen(library, read(options.record)["search"]), minutes, seed,
                         options.judging, options.record)
     print(table(read(options.record)))
 

@@ -6,6 +6,7 @@ import re
 import sys
 import time
 import tomllib
+from collections import namedtuple
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -164,6 +165,18 @@ def test_on_a_busy_machine_nothing_is_measured(monkeypatch, capsys):
     assert quiet.refuse_when_busy(anyway=True) == 0.9 and "0.9 processors busy" in capsys.readouterr().err
     monkeypatch.setattr(psutil, "cpu_percent", lambda interval: 20.0)
     assert quiet.refuse_when_busy(anyway=False) == 0.4
+
+
+def test_others_are_the_machines_work_less_our_own(monkeypatch):
+    wall, machine, own = [100.0], [50.0], [20.0]
+    monkeypatch.setattr(quiet.time, "monotonic", lambda: wall[0])
+    monkeypatch.setattr(quiet.psutil, "cpu_times", lambda: namedtuple("times", "user idle")(machine[0], 7.0))
+    monkeypatch.setattr(quiet.resource, "getrusage", lambda who: SimpleNamespace(ru_utime=own[0] * (who == quiet.resource.RUSAGE_CHILDREN), ru_stime=0.0))
+    meanwhile = quiet.Meanwhile()
+    wall[0], machine[0], own[0] = 110.0, 65.0, 30.0          # 15 processor seconds in 10, and 10 of them were ours
+    assert meanwhile.others() == pytest.approx(0.5)
+    own[0] = 40.0
+    assert meanwhile.others() == 0.0
 
 
 # The record ----------------------------------------------------------------------------------------------------------
