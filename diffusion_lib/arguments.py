@@ -27,6 +27,19 @@ class Parser(argparse.ArgumentParser):
             message = re.sub(theirs, ours, message)
         raise UsageError(message)
 
+    def parse_args(self, args=None, namespace=None):
+        """As argparse, but a PROMPT may stand behind options, and one that lost its quotation marks is told so."""
+        options, left = self.parse_known_args(args, namespace)
+        words = [*filter(None, [getattr(options, "prompt", None)]), *left]
+        if left and hasattr(options, "prompt") and not any(word.startswith("-") for word in left):
+            if len(words) > 1:
+                raise UsageError(f"PROMPT is {words[0]!r} and more words follow it, but a prompt of several words has to stand in quotation marks: "
+                                 f'"{" ".join(words)}"')
+            options.prompt, left = words[0], []
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}")
+        return options
+
 
 def number(kind: type, low: float, high: float, rule: str) -> Callable[[str], float]:
     """A reader of numbers for argparse. kind: int or float. low, high: what is allowed, both included. rule: that in words, for messages."""

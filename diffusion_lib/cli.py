@@ -6,6 +6,7 @@ sentence that says what was given and what would be right, and in exit code 2.
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tomllib
@@ -36,6 +37,7 @@ from .schedules import uniform_times
 from .zoo.card import measurements, write_card
 
 FRAMES = 60                                                  # of a GIF, at most
+NARROWEST = 32                                               # characters a line of a picture in the terminal, at least
 
 
 # Arguments -----------------------------------------------------------------------------------------------------------
@@ -87,10 +89,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. arguments: as in `sys.argv[1:]`. Returns the exit code: 0, or 2 for wrong input."""
+    """Run one command. arguments: as in `sys.argv[1:]`. Returns the exit code: 0; 2 for wrong input; 130 if it was interrupted, and
+    141 if nobody reads any longer what it prints, as after `| head`."""
     try:
         options = _parser().parse_args(arguments)
         options.run(options)
+        sys.stdout.flush()                                   # here, where a closed pipe can still be caught
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())                   # what is left is written nowhere, and without a complaint
+        return 141
     except (ValueError, FloatingPointError, OSError) as error:
         print(f"diffusion-lib: {error}", file=sys.stderr)
         return 2
@@ -132,8 +139,10 @@ def run_sample(options: argparse.Namespace) -> None:
     terminal = {0, round(steps / 5), round(3 * steps / 5), steps} if options.ascii else set()
     walk = _walk(denoiser, cond, options, moments | terminal)
     if options.ascii:
-        texts = [f"{f'Step {k}':<32}\n{text_picture(walk[k].x[0])}" for k in sorted(terminal)]
-        print(side_by_side(texts, shutil.get_terminal_size().columns))
+        columns = shutil.get_terminal_size().columns
+        width = _width(walk[steps].x, columns)
+        texts = [f"{f'Step {k}':<{width}}\n{text_picture(walk[k].x[0], width)}" for k in sorted(terminal)]
+        print(side_by_side(texts, columns))
     if out is not None:
         _write([walk[k] for k in sorted(moments)], out)
         print(f"{options.count} pictures are in {out}" if options.count > 1 else f"The picture is in {out}")
@@ -239,11 +248,17 @@ def _walk(denoiser: NeuralDenoiser, cond: Tensor | list[str] | None, options: ar
 
 def _moving(states: Iterable[State]) -> Iterator[State]:
     """Draw each state's first picture in the terminal, over the last one; at the end nothing of it is left."""
-    for k, state in enumerate(states):
-        text = f"Step {k}\n{text_picture(state.x[0])}\n"
+    columns, lines = shutil.get_terminal_size()
+    for k, state in enumerate(states):                       # all of a picture has to be seen: what has left at the top cannot be drawn over
+        text = f"Step {k}\n{text_picture(state.x[0], _width(state.x, columns, 2 * (lines - 2)))}\n"
         print(text, end=f"\x1b[{text.count(chr(10))}F", flush=True)     # to the beginning of the line so many lines up
         yield state
     print(end="\x1b[J")                                       # clear what is below
+
+
+def _width(x: Tensor, *fitting: int) -> int:
+    """How many characters a line of a picture in the terminal has: one a pixel, as far as they fit, but not less than a small picture needs."""
+    return max(NARROWEST, min(x.shape[-1], *fitting))
 
 
 def _write(walk: Sequence[State], path: Path) -> None:

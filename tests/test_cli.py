@@ -101,6 +101,31 @@ def test_the_walk_in_the_terminal(models, tmp_path, capsys, monkeypatch):
     assert max(len(line) for line in capsys.readouterr().out.splitlines()) == 2 * 32 + 2
 
 
+def test_a_bigger_picture_is_wider_as_far_as_the_terminal_is(tmp_path, capsys, monkeypatch):
+    """A character a pixel, so that nothing is left out; while it moves, as wide as leaves all of it on the screen."""
+    path = tmp_path / "wide.safetensors"
+    save_checkpoint(path, tiny_denoiser(), about={"shape": [3, 64, 64]}, dtype=torch.float16)
+
+    def drawn(columns):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert run("sample", path, "--steps", 2, "--ascii") == 0
+        return capsys.readouterr().out
+
+    noise = text_picture(dl.randn((1, 3, 64, 64), dl.CounterGenerator(7))[0], 64).split("\n")
+    assert [line[:64] for line in drawn(200).splitlines()[1:33]] == noise
+    assert [max(map(len, drawn(columns).splitlines())) for columns in (64, 50, 20)] == [64, 50, 32]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for lines, risen in ((24, 1 + 22), (100, 1 + 32), (5, 1 + 16)):              # the line that says which step, and the picture
+        monkeypatch.setenv("LINES", str(lines))
+        assert set(re.findall(r"\x1b\[(\d+)F", drawn(200))) == {str(risen)}
+
+
+def test_a_prompt_may_stand_behind_options(models, tmp_path):
+    assert run("sample", models[0], "a cat", "--steps", 2, "--count", 1, "--out", tmp_path / "a.png") == 0
+    assert run("sample", models[0], "--steps", 2, "--count", 1, "--out", tmp_path / "b.png", "a cat") == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
 # evaluate
 
 QUICK = ("--training-n", 20)
@@ -300,6 +325,9 @@ def test_strips_of_a_lost_run_are_not_kept(tmp_path):
     (("sample", "MODEL", "--count", "0", "--out", "a.png"), ("--count", "'0'", "whole number")),
     (("sample", "MODEL", "--out"), ("--out",)),
     (("sample", "MODEL", "--colour", "red"), ("--colour",)),
+    (("sample", "MODEL", "a", "cat", "--colour", "red"), ("--colour",)),
+    (("sample", "MODEL", "a", "cat", "wearing", "a", "hat", "--ascii"), ("PROMPT", "'a'", 'in quotation marks: "a cat wearing a hat"')),
+    (("sample", "MODEL", "--out", "a.png", "a", "cat"), ("PROMPT", 'in quotation marks: "a cat"')),
     (("sample", "JUDGE", "--out", "a.png"), ("MODEL", "Classifier")),
     (("sample", "BROKEN", "--out", "a.png"), ("broken.safetensors", "damaged")),
     (("evaluate", "MODEL", "--n", "1"), ("--n", "'1'", "whole number")),
@@ -335,3 +363,11 @@ def test_a_run_is_not_overwritten(tmp_path, capsys):
 def test_the_process_itself_ends_with_code_2_and_no_traceback():
     result = subprocess.run([sys.executable, "-m", "diffusion_lib", "sample", "pets99", "--out", "a.png"], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 2 and result.stdout == "" and result.stderr.count("\n") == 1 and "Traceback" not in result.stderr
+
+
+def test_who_stops_reading_ends_it_quietly():
+    """As `| head` does: what is printed into a closed pipe is lost, without a word."""
+    process = subprocess.Popen([sys.executable, "-m", "diffusion_lib", "models"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b"" and process.wait() == 128 + signal.SIGPIPE
+    process.stderr.close()
