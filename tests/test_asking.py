@@ -67,11 +67,71 @@ def test_notices_come_in_the_language_of_the_prompt_or_the_one_asked_for():
 
 def test_notices_of_all_languages_have_the_same_places():
     """Each can be filled in as the English one is."""
-    places = {"word": "x", "meant": "y", "near": "z", "count": 1, "length": 2, "phrases": "p", "words": "w"}
+    places = {"word": "x", "meant": "y", "near": "z", "count": 1, "length": 2, "phrases": "p", "words": "w", "name": "n",
+              "first": "f", "second": "s", "text": "t", "examples": "e"}
     for name, english in vars(GRAMMARS["en"].notices).items():
         used = {place for place in places if f"{{{place}" in english}
         assert used == {place for place in places if f"{{{place}" in getattr(TELUGU.notices, name)}, name
         assert getattr(TELUGU.notices, name).format(**places) != english.format(**places)
+
+
+# what a model was taught
+
+SCENES, SINGLE = ("scenes64-text", "pets32-text")
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return {name: dl.zoo.load(name).network.conditioner for name in (SINGLE, SCENES, "pets32")}
+
+
+@pytest.mark.parametrize("language, prompt, plain", [("en", "a dog left of a cat", "a dog of a cat"), ("te", "కుక్కకు కిరీటం", "కుక్క కిరీటం"),
+                                                     ("te", "పిల్లికి కుడి వైపు టోపీ", "పిల్లి టోపీ")])
+def test_words_that_only_scenes_taught_are_not_read_by_a_model_of_single_pets(shipped, language, prompt, plain):
+    """With a notice for each; and the model is told the numbers of what it read."""
+    single, scenes = (shipped[name].vocabulary for name in (SINGLE, SCENES))
+    changed = set(prompt.split()) - set(plain.split())
+    wish = wish_in_words(prompt, shipped[SINGLE])
+    assert wish.heard == GRAMMARS[language].notices.heard.format(words=plain)
+    assert all(any(repr(word) in notice for notice in wish.notices) for word in changed)
+    assert torch.equal(single.encode([prompt]), single.encode([plain])) and not torch.equal(scenes.encode([prompt]), scenes.encode([plain]))
+    assert scenes.read(prompt).notices == () and len(single.taught) < len(scenes.taught) == len(scenes.words)
+
+
+def test_a_file_of_ones_own_tells_by_its_recipe_what_was_taught(tmp_path):
+    network = UNet(UNetConfig(stem=8, widths=(32,), blocks=(1,), attention=(False,), reads=(0,), embedding=32), READER)
+    for k, (about, left) in enumerate(((None, True), ("", False), ("scene = true", True))):
+        about = {} if about is None else {"recipe": f"[data]\n{about}"}
+        save_checkpoint(tmp_path / f"{k}.safetensors", dl.NeuralDenoiser(network, dl.RectifiedFlowSchedule(), dl.FLOW), about=about)
+        vocabulary = dl.zoo.load(tmp_path / f"{k}.safetensors").network.conditioner.vocabulary
+        assert ("left" in vocabulary.read("a cat left of a dog").words) == left
+        assert vocabulary.read("hats").words == ("hat",)
+
+
+@pytest.mark.parametrize("name", [SINGLE, "pets32"])
+@pytest.mark.parametrize("prompt, words", [
+    ("dogs wearing hats", "dog wearing hat"), ("bears", "bear"), ("mice", "mouse"), ("కుక్కా", "కుక్క"), ("పిల్లులు", "పిల్లి"), ("a house", "a mouse"),
+    ("a dgo", "a dog"), ("ct", "cat"), ("a big cat", "a cat"), ("a hot dog", "a dog"), ("a big crown", "a crown"), ("dogs wear a crown", "dog wears a crown")])
+def test_slips_and_plurals_are_read_as_what_is_meant(shipped, name, prompt, words):
+    wish = wish_in_words(prompt, shipped[name])
+    assert wish.heard.partition(": ")[2] == words and len(wish.notices) == len(set(prompt.split()) - set(words.split()))
+
+
+@pytest.mark.parametrize("prompt", ["a unicorn", "make this into", "draw a pet", "fedora", "bat", "no", "దీన్ని మార్చు", "🐱"])
+def test_words_that_mean_nothing_are_no_wish(shipped, prompt):
+    for conditioner in shipped.values():
+        wish = wish_in_words(prompt, conditioner)
+        assert wish.cond is None and wish.heard == GRAMMARS[language_of(prompt)].notices.heard_nothing
+
+
+@pytest.mark.parametrize("name, prompt, said", [
+    (SINGLE, "a dog and a cat", ["two things about the animal: 'dog' and 'cat'"]), (SINGLE, "a red cat", ["'red' alone says nothing here", "red beanie"]),
+    (SINGLE, "కుక్క పిల్లి", ["'కుక్క', 'పిల్లి'; ఒకటే చెప్పండి"]), (SINGLE, "a cat without", ["'without' alone"]), (SINGLE, "a black cat in a red hat", []),
+    (SCENES, "a cat and a dog", ["two pets and where they are: ... left of ..."]), (SCENES, "పిల్లి, కుక్క", ["ఎటువైపు ఉన్నాయో"]),
+    (SCENES, "a cat left of a dog", []), (SCENES, "a cat, black and white, left of a dog", ["two things about the fur: 'black' and 'white'"])])
+def test_a_reader_says_what_words_cannot_mean_together_and_takes_them_all_the_same(shipped, name, prompt, said):
+    wish = wish_in_words(prompt, shipped[name])
+    assert wish.cond == [prompt] and len(wish.notices) == bool(said) and all(part in wish.notices[0] for part in said)
 
 
 # the command line

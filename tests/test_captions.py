@@ -85,7 +85,8 @@ def test_every_word_occurs_in_training(grammar):
     strangers = SCENES.clone()
     strangers[::4, :, NAMES.index("animal")] = UNSAID
     of_scenes = {word for key in range(6000) for word in words.split(training_scene_caption(strangers[key % len(SCENES)], key, grammar))}
-    assert missing <= of_scenes and len(missing) < 50, missing - of_scenes
+    assert missing <= of_scenes and missing == set(grammar.of_scenes) and len(missing) < 50, missing ^ set(grammar.of_scenes)
+    assert set(grammar.of_scenes.values()) <= met | {""}
 
 
 @languages

@@ -6,6 +6,7 @@ JavaScript runs in Node.js here, which `make` installs where the machine has non
 import base64
 import gzip
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,9 @@ import diffusion_lib as dl
 from diffusion_lib import engine, zoo
 from diffusion_lib.cli import main
 from diffusion_lib.conditioning import AttributeConditioner, TextConditioner
+from diffusion_lib.data.pets import GRAMMARS, wish_in_words
 from diffusion_lib.figures._base import lean
+from diffusion_lib.figures.dream_machine import notices
 from diffusion_lib.networks.classifier import PairClassifier
 from diffusion_lib.words import Vocabulary, one_slip, split
 from engine import build
@@ -350,14 +353,34 @@ def test_one_slip_is_one_slip_in_both():
     assert found == [[one_slip(a, b) for b in words] for a in words]
 
 
+ASKED = ["dogs wearing hats", "bears", "కుక్కా", "a house", "dgo", "a ct", "a kat", "a big cat", "a hot dog", "big", "dgo pet", "కుక్కకు కిరీటం", "a dog left of a cat",
+         "lefft", "constructor __proto__", "a unicorn", "make this into", "no", "elephant fedora", "jjj 猫", "cat " * 50 + "frgo", "xx1yy xx2yy xx3yy xx4yy xx5yy xx6yy xx7yy xx8yy xx9yy"]
+
+
+def test_the_page_hears_what_python_hears():
+    """What is read and every notice about words. What the words cannot mean together ("a dog and a cat", "a red cat") the page does not say:
+    that takes the tables of the languages."""
+    for name in ("pets32-text", "scenes64-text"):
+        conditioner = zoo.load(name).network.conditioner
+        for code, grammar in GRAMMARS.items():
+            found = javascript("say(texts.map((text) => heardOf(text, wish, wording)));", texts=ASKED + ODD, wish=engine.words_of(conditioner.vocabulary),
+                               wording=notices()[code])
+            for text, heard in zip(ASKED + ODD, found, strict=True):
+                wish, read = wish_in_words(text, conditioner, code), conditioner.vocabulary.read(text, grammar.notices)
+                quoted = [re.sub(r"'([^']*)'", r"“\1”", notice) for notice in read.notices]
+                assert (heard["heard"], heard["said"], heard["notices"]) == (wish.heard, wish.cond and text, quoted), text
+                assert wish.notices[:len(read.notices)] == read.notices and len(wish.notices) <= len(read.notices) + 2
+    assert wish_in_words("a dog and a cat", conditioner).notices and not conditioner.vocabulary.read("a dog and a cat").notices
+
+
 def test_javascript_reads_as_python_does():
     pets = dl.CaptionedPets(size=32)
     vocabulary = dl.pet_vocabulary()
     captions = [text for text in pets.texts(range(60))]
     slips = [text[:i] + text[i + 1:] for i, text in enumerate(captions)] + [text[:i] + text[i:i + 2][::-1] + text[i + 2:] for i, text in enumerate(captions)]
-    for words, texts in ((vocabulary, captions + slips + ODD), (VOCABULARY, ODD)):
+    for words, texts in ((vocabulary, captions + slips + ODD), (VOCABULARY, ODD), (Vocabulary(vocabulary.words), slips)):
         found = javascript("say(texts.map((text) => [splitWords(text), readWords(text, wish)]));", texts=texts,
-                           wish={"words": words.words, "length": words.length})
+                           wish=engine.words_of(words))
         rows = words.encode(texts)
         for text, row, (cut, read) in zip(texts, rows, found, strict=True):
             assert cut == split(text), text

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diffusion_lib.words import Vocabulary, one_slip, split
+from diffusion_lib.words import Sense, Vocabulary, nearest, one_slip, split
 
 VOCABULARY = Vocabulary(tuple("a cat wearing hat frog dog bear sleepy కుక్కలా మార్చు".split()), length=8)
 
@@ -51,6 +51,42 @@ def test_short_words_and_doubtful_ones_are_not_repaired():
     """'cow' is no 'cat', and 'bog' could be 'dog' or 'frog': they are left out, and the nearest known words are named."""
     reading = VOCABULARY.read("cow bog")
     assert reading.words == () and "'cow'" in reading.notices[0] and "near it: " in reading.notices[1] and "dog" in reading.notices[1]
+
+
+WITH_SENSE = Vocabulary(tuple("a cat rat kitty dog pet bear wears hat left leftwards".split()), length=8).with_sense(Sense(
+    means={"cat": 1, "kitty": 1, "rat": 2, "dog": 3, "bear": 4, "hat": 5}, instead={"left": "", "leftwards": "hat", "dogs": "dog", "rug": ""},
+    subjects=frozenset({"cat", "rat", "kitty", "dog", "bear", "pet"})))
+
+
+@pytest.mark.parametrize("text, words", [
+    ("bears", ["bear"]),                                     # "wears" is a slip away too, but means nothing by itself
+    ("ckitty", ["kitty"]), ("catt", ["cat"]),                # "hatt" would be "hat"
+    ("dogs", ["dog"]),                                       # told what is read instead
+    ("dgo", ["dog"]), ("a dgo", ["a", "dog"]), ("dgo hat", ["dog", "hat"]),
+    ("pat", []), ("bat", []),                                # "cat" or "rat", which are two things
+    ("dgo cat", ["cat"]), ("dgo pet", ["pet"]),              # the text has its subject
+    ("hta", []), ("ha", []),                                 # short, and no subject
+    ("rug", []), ("left", []), ("lefts", []),                # said to be no slip, and words that count as unknown
+    ("leftwards", ["hat"]),
+])
+def test_the_meaning_decides_between_words_that_are_one_slip_away(text, words):
+    reading = WITH_SENSE.read(text)
+    assert list(reading.words) == words
+    assert WITH_SENSE.decode(WITH_SENSE.encode([text])[0]) == reading.words
+    changed = [word for word in split(text) if word not in words]
+    assert len(reading.notices) == len(changed) and all(repr(word) in notice for word, notice in zip(changed, reading.notices))
+
+
+def test_without_a_sense_each_word_means_itself():
+    plain = Vocabulary(WITH_SENSE.words, length=8)
+    assert plain.read("bears dgo").words == () and plain.read("left leftwards").notices == ()
+    assert Vocabulary(("bear", "beard")).read("beart").words == ()
+
+
+def test_the_nearest_words_are_words_that_mean_something_and_one_at_least():
+    assert nearest("zzz", ["cat", "dog"]) == ["cat"] and nearest("dogcat", ["bear", "dog", "cat", "dogca"]) == ["dogca", "dog", "cat"]
+    assert WITH_SENSE.read("wearsss").notices == ("the word 'wearsss' is not known here and was left out; near it: bear",)
+    assert WITH_SENSE.read("lefty").notices[0].endswith("near it: kitty")
 
 
 @pytest.mark.parametrize("text", ["", "🙂🙂", "\x00\u202e\ud800", "a" * 10_000, "word " * 2_000, "కా" * 5_000, " ".join(map(str, range(3_000)))])

@@ -28,6 +28,7 @@ from ..networks.text import TextEncoder
 from ..networks.unet import UNet
 from ..process import coefficients
 from ..schedules import uniform_times
+from ..words import Vocabulary
 
 FOLDER = Path(__file__).parent
 MOST_STEPS = 50
@@ -155,8 +156,16 @@ def in_order(network: nn.Module, *question: Tensor) -> list[Tensor]:
     return list(asked.values())
 
 
+def words_of(vocabulary: Vocabulary) -> dict:
+    """A vocabulary and its sense, as the page reads with them; what a word means is a number there."""
+    meanings = list(dict.fromkeys(vocabulary.means.values()))
+    means = [(word, meanings.index(meaning)) for word, meaning in vocabulary.means.items()]
+    return {"words": vocabulary.words, "length": vocabulary.length,
+            "sense": [means, list(vocabulary.instead.items()), list(vocabulary.subjects), vocabulary.repairable, vocabulary.telling]}
+
+
 def _wish(conditioner) -> dict:
     """What JavaScript has to know to turn a wish into rows of a table."""
     if isinstance(conditioner, TextConditioner):
-        return {"words": list(conditioner.vocabulary.words), "length": conditioner.vocabulary.length}
+        return words_of(conditioner.vocabulary)
     return {"sizes": list(conditioner.sizes)} if isinstance(conditioner, AttributeConditioner) else {}

@@ -247,8 +247,6 @@ function sharesOf(questions, logits) {
 
 // ---- Words: the twin of diffusion_lib/words.py ----------------------------------------------------------------------
 
-const SHORTEST_REPAIRED = 4;
-
 const splitWords = (text) =>
   text.normalize('NFC').toLowerCase().replace(/[\u200c\u200d]/g, '').match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
 
@@ -266,22 +264,26 @@ function oneSlip(a, b) {
     || (at + 1 < a.length && a[at] === b[at + 1] && a[at + 1] === b[at] && same(at + 2, at + 2));
 }
 
-// Vocabulary.read: the known words in their order, and what was done to the others.
-function readWords(text, { words, length }) {
-  const numbers = new Map(words.map((word, i) => [word, i + 1]));
-  const spelled = words.map((word) => Array.from(word)).filter((letters) => letters.length >= SHORTEST_REPAIRED - 1);
-  const meant = (word) => {
-    if (numbers.has(word)) return word;
-    const letters = Array.from(word), near = letters.length < SHORTEST_REPAIRED ? [] : spelled.filter((known) => oneSlip(letters, known));
-    return near.length === 1 ? near[0].join('') : null;
+// Vocabulary.read: the known words in their order, whether they say anything, and what was done to the others. sense: what words
+// mean, what is read instead of others, the subjects, and what a longer word may be by a slip, and what a shorter one.
+function readWords(text, { words, length, sense: [meanings, others, subjects, long, short] }) {
+  const means = new Map(meanings), instead = new Map(others);
+  const picked = (word, pool) => {
+    if ([...word].length < 4 !== (pool === short)) return null;           // SHORTEST_REPAIRED
+    const near = pool.filter((known) => oneSlip([...word], [...known])), telling = near.filter((known) => means.has(known));
+    const some = telling[0] ? telling : near;
+    return new Set(some.map((known) => means.get(known) ?? known)).size === 1 ? some[0] : null;
   };
-  const read = splitWords(text).map((word) => [word, meant(word)]), known = read.filter(([, m]) => m).map(([, m]) => m);
+  let read = splitWords(text).map((word) => [word, instead.get(word) ?? (words.includes(word) ? word : picked(word, long))]);
+  if (!read.some(([, m]) => subjects.includes(m))) read = read.map(([word, m]) => [word, m ?? picked(word, short)]);
+  const all = read.filter(([, m]) => m).map(([, m]) => m), known = all.slice(0, length);
   return {
-    words: known.slice(0, length),
-    numbers: known.slice(0, length).map((word) => numbers.get(word)),
+    says: known.some((word) => means.has(word)),
+    words: known,
+    numbers: known.map((word) => words.indexOf(word) + 1),
     repaired: read.filter(([word, m]) => m && m !== word),
     unknown: [...new Set(read.filter(([, m]) => !m).map(([word]) => word))],
-    tooMany: Math.max(0, known.length - length),
+    tooMany: all.length - known.length,
   };
 }
 
@@ -299,7 +301,7 @@ function closeBoth(kept) {
   kept.network = kept.judge = null;
 }
 
-// How many letters two words share, longest run first, and the known words most like one: difflib.get_close_matches.
+// How many letters two words share, longest run first, and the known words most like one: words.py, `nearest`.
 function lettersShared(a, b) {
   let [most, i, j] = [0, 0, 0];
   a.forEach((_, k) => b.forEach((_, l) => {
@@ -311,24 +313,22 @@ function lettersShared(a, b) {
 }
 
 const nearWords = (word, words) => words.map((known) => [(2 * lettersShared([...known], [...word])) / ([...known].length + [...word].length), known])
-  .filter(([ratio]) => ratio >= 0.6).sort((a, b) => b[0] - a[0] || (a[1] < b[1] ? 1 : -1)).slice(0, 3).map(([, known]) => known);
+  .sort((a, b) => b[0] - a[0]).slice(0, 3).filter(([ratio], i) => !i || ratio >= 0.6).map(([, known]) => known);
 
 const NAMED_UNKNOWN = 8;                                     // words, one by one
 
 // What the network reads in a text, and what was done to its words, a sentence each: Vocabulary.read with its notices.
 // wording: `notices` in figures/dream_machine.py, of one language.
 function heardOf(text, vocabulary, wording) {
-  const { words, repaired, unknown, tooMany } = readWords(text, vocabulary), notices = new Set();
+  const { says, words, repaired, unknown, tooMany } = readWords(text, vocabulary), notices = new Set();
   const tell = (key, things) => wording[key].replace(/\{(\w+)(!r)?\}/g, (_, name, quoted) => (quoted ? `“${things[name]}”` : things[name]));
   for (const [word, meant] of repaired) notices.add(tell('repaired', { word, meant }));
   for (const word of unknown.slice(0, NAMED_UNKNOWN).map((letters) => [...letters].slice(0, 40).join(''))) {
-    const near = nearWords(word, vocabulary.words).join(', ');
-    notices.add(tell(near ? 'unknown_near' : 'unknown', { word, near }));
+    notices.add(tell('unknown', { word, near: nearWords(word, vocabulary.sense[0].map(([known]) => known)).join(', ') }));
   }
   if (unknown.length > NAMED_UNKNOWN) notices.add(tell('more_unknown', { count: unknown.length - NAMED_UNKNOWN }));
   if (tooMany) notices.add(tell('too_long', { length: vocabulary.length, count: words.length + tooMany }));
-  const heard = tell(words.length ? 'heard' : 'heard_nothing', { words: words.join(' ') });
-  return { said: words.length ? text : null, heard, notices: [...notices] };
+  return { said: says ? text : null, heard: tell(says ? 'heard' : 'heard_nothing', { words: words.join(' ') }), notices: [...notices] };
 }
 
 // A wish as rows of the network's table: a text, or an attribute's number each (-1: unsaid), or null for "nothing".

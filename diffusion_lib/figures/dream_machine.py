@@ -81,7 +81,7 @@ def _name(word: Word, attribute: str) -> str:
 
 def notices() -> dict[str, dict[str, str]]:
     """How it is said in each language what was done to a prompt, with places in braces."""
-    wanted = ("repaired", "unknown", "unknown_near", "more_unknown", "too_long", "heard", "heard_nothing")
+    wanted = ("repaired", "unknown", "more_unknown", "too_long", "heard", "heard_nothing")
     return {code: {key: getattr(grammar.notices, key) for key in wanted} for code, grammar in GRAMMARS.items()}
 
 

@@ -67,6 +67,6 @@ def load(name_or_path: str | Path) -> nn.Module:
     """
     file = file_of(name_or_path)
     model, recipe = load_checkpoint(file), read_about(file).get("recipe")
-    scene = None if recipe is None else tomllib.loads(recipe)["data"].get("scene", False)
+    scene = None if recipe is None else tomllib.loads(recipe).get("data", {}).get("scene", False)
     tell_sense(getattr(getattr(model, "network", None), "conditioner", None), scene)
     return model

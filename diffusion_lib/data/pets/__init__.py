@@ -6,7 +6,7 @@
     caption(attributes, grammar=GRAMMARS["te"])              # the same in Telugu; `parse_caption` reads it back
 """
 
-from .asking import Wish, condition_of, hears_of_pets, language_of, wish_in_attributes, wish_in_words
+from .asking import Wish, condition_of, hears_of_pets, language_of, tell_sense, wish_in_attributes, wish_in_words
 from .attributes import (ATTRIBUTES, HELD_OUT, NAMES, SIZES, UNSAID, decode, encode, is_held_out, sample_attributes)
 from .captioned import CaptionedPets, Captions
 from .captions import (ENGLISH, GRAMMARS, TELUGU, Grammar, caption, captions, pet_vocabulary, scene_caption, training_caption,

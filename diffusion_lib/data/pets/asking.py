@@ -7,14 +7,25 @@ import torch
 from torch import Tensor
 
 from ...conditioning import AttributeConditioner, Conditioner, TextConditioner
+from ...words import Notices, Sense
 from .attributes import SIZES, encode
-from .captions import GRAMMARS, caption
-from .reading import parse_caption, understand
+from .captions import GRAMMARS, caption, pet_vocabulary
+from .reading import parse_caption, understand, understand_scene
+from .sense import PetSense, sense_of
 
 
 def hears_of_pets(conditioner: object) -> bool:
     """Whether it can be told of pets: in words, or by the attributes of PartyPets."""
     return isinstance(conditioner, TextConditioner) or isinstance(conditioner, AttributeConditioner) and conditioner.sizes == SIZES
+
+
+def tell_sense(conditioner: object, scene: bool | None) -> None:
+    """Tell a model that reads of pets what its words mean, and which of them it was never taught. Others are left as they are.
+
+    scene: whether its captions were of two pets; None: that is not known, and every word counts as taught.
+    """
+    if isinstance(conditioner, TextConditioner) and set(conditioner.vocabulary.words) <= set(pet_vocabulary().words):
+        conditioner.vocabulary = conditioner.vocabulary.with_sense(sense_of(tuple(GRAMMARS.values()), scene))
 
 
 def condition_of(texts: Sequence[str], conditioner: Conditioner) -> Tensor | list[str]:
@@ -45,17 +56,30 @@ class Wish:
 def wish_in_words(prompt: str, conditioner: Conditioner, language: str | None = None) -> Wish:
     """A prompt as typed. language: a key of `GRAMMARS`, in which is said what became of it; None: its own.
 
+    A reader takes what is written; what its words cannot mean together is said in a notice.
     Raises ValueError where it says two things about one attribute to a model of attributes.
     """
     say = GRAMMARS[language or language_of(prompt)].notices
     if isinstance(conditioner, TextConditioner):
-        read, cond = conditioner.vocabulary.read(prompt, say), [prompt]
+        vocabulary, cond = conditioner.vocabulary, [prompt]
+        read = vocabulary.read(prompt, say)
+        notices = read.notices + _doubts(read.words, vocabulary.sense, say)
     else:
-        read = understand(prompt, say=say)
-        cond = read.attributes[None]
-    if not read.words:
-        return Wish(None, say.heard_nothing, read.notices)
-    return Wish(cond, say.heard.format(words=" ".join(read.words)), read.notices)
+        vocabulary, read = pet_vocabulary(), understand(prompt, say=say)
+        cond, notices = read.attributes[None], read.notices
+    if not any(word in vocabulary.means for word in read.words):
+        return Wish(None, say.heard_nothing, notices)
+    return Wish(cond, say.heard.format(words=" ".join(read.words)), notices)
+
+
+def _doubts(words: Sequence[str], sense: Sense, say: Notices) -> tuple[str, ...]:
+    """What the tables of the languages find wrong with words that a network reads: those that mean nothing alone, and contradictions."""
+    if not isinstance(sense, PetSense) or sense.scene is None:
+        return ()
+    try:
+        return (understand_scene if sense.scene else understand)(" ".join(words), say=say).notices
+    except ValueError as contradiction:
+        return (str(contradiction),)
 
 
 def wish_in_attributes(pet: Mapping[str, str], conditioner: Conditioner, language: str = "en") -> Wish:

@@ -13,6 +13,7 @@ from ...words import Vocabulary
 from .attributes import UNSAID, check_attributes, column
 from .english import ENGLISH
 from .grammar import ANIMAL, Grammar, Word
+from .sense import sense_of
 from .telugu import TELUGU
 
 GRAMMARS: dict[str, Grammar] = {"en": ENGLISH, "te": TELUGU}
@@ -86,8 +87,9 @@ def pet_vocabulary(length: int = 32) -> Vocabulary:
 
 
 def vocabulary_of(grammars: Iterable[Grammar], length: int) -> Vocabulary:
-    """Every word of some languages, each once, in the order of their tables. length: of the longest text, in words."""
-    return Vocabulary(tuple(dict.fromkeys(word for grammar in grammars for word in grammar.vocabulary)), length)
+    """Every word of some languages, each once, in the order of their tables, and what they mean. length: of the longest text, in words."""
+    grammars = tuple(grammars)
+    return Vocabulary(tuple(dict.fromkeys(word for grammar in grammars for word in grammar.vocabulary)), length).with_sense(sense_of(grammars))
 
 
 class Lots:

@@ -69,4 +69,7 @@ ENGLISH = Grammar(
     negations=frozenset({"no", "without"}),
     fillers=frozenset({"a", "an", "the", "fur", "s"}),
     repairs=((r"\b([aA])(?= [aeiou])", r"\1n"),),
+    plural="s",
+    also={"mice": "mouse", "puppies": "puppy", "doggies": "doggy", "bunnies": "bunny", "kitties": "kitty", "piggies": "piggy", "scarves": "scarf",
+          "wear": "wears", "what": "", "big": "", "car": ""},
 )

@@ -6,8 +6,8 @@ one more table: `english.py` is the simplest example, `telugu.py` shows endings 
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from ...words import NOTICES, Notices, split
@@ -40,6 +40,8 @@ class Grammar:
     fillers: words that are passed over even inside a phrase, as "a" in "without a hat". The words of `orders`, `instructions`
         and `anybody` say nothing either, but part what stands on both sides: "black in a hat" names no black hat.
     repairs: (pattern, replacement), applied to the finished caption, as for "a orange" -> "an orange".
+    plural: an ending that makes many of one thing. also: words that no caption holds -> the word that is read in their place,
+        as an irregular plural; "" for a word that is no slip of the one beside which it stands.
     notices: how it is said what became of a prompt.
     """
 
@@ -56,6 +58,8 @@ class Grammar:
     fillers: frozenset[str]
     negation_follows: bool = False
     repairs: tuple[tuple[str, str], ...] = ()
+    plural: str = ""
+    also: Mapping[str, str] = field(default_factory=dict)
     notices: Notices = NOTICES
 
     def say(self, said: Sequence[Word | None], order: int = 0, form: str = "", turn: int = 0) -> str:
@@ -140,6 +144,49 @@ class Grammar:
                 if not phrase or found.setdefault(phrase, meaning) != meaning:
                     raise ValueError(f"{self.name}: {text!r} is to mean {meaning}, but {phrase!r} means {found.get(phrase, 'nothing')}")
         return found
+
+    @cached_property
+    def meanings(self) -> Mapping[str, Hashable]:
+        """Word -> what it means by itself, or else the meanings of all phrases that hold it. Words of no phrase mean
+        nothing, and negations only with others."""
+        held: dict[str, set] = {}
+        for phrase, meaning in self.lexicon.items():
+            for word in set(phrase.split()) - self.negations:
+                held.setdefault(word, set()).add(meaning)
+        return {word: self.lexicon.get(word, frozenset(meanings)) for word, meanings in held.items()}
+
+    @cached_property
+    def subjects(self) -> frozenset[str]:
+        """The words for a pet."""
+        return frozenset(word for noun in self._nouns() for text in forms(noun) for word in split(text))
+
+    @cached_property
+    def instead(self) -> Mapping[str, str]:
+        """Words that no caption holds -> the word that is read in their place: `also`, and plurals of things."""
+        things = ("animal", "hat", "accessory", "background")
+        phrases = [phrase for phrase, (name, _) in self.lexicon.items() if name in things] if self.plural else []
+        plurals = {word + self.plural: word for phrase in phrases for word in phrase.split()[-1:] if not word.endswith(self.plural)}
+        return {word: other for word, other in (plurals | dict(self.also)).items() if word not in self.vocabulary}
+
+    @cached_property
+    def of_scenes(self) -> Mapping[str, str]:
+        """The words that only captions of two pets hold -> the word that means the same of one pet, or "" where there is none."""
+        spoken = {"", *(form for _, form, _ in self.frames)}
+        elsewhere = {word for text in (*self._texts(spoken), *self._templates(), *self.instructions) for word in split(HOLE.sub(" ", text))}
+        found = {word: "" for text in self.scenes for word in split(HOLE.sub(" ", text))}
+        for noun in (noun for noun in self._nouns() if not isinstance(noun, str)):
+            found |= {word: plain for form in noun.keys() - spoken for word, plain in zip(split(noun[form]), split(noun[""]))}
+        return {word: plain for word, plain in found.items() if word not in elsewhere}
+
+    def _nouns(self) -> list[Word]:
+        """What a pet may be called."""
+        return [word for words in self.words["animal"].values() for word in words] + list(self.anybody)
+
+    def _texts(self, spoken: Set[str]) -> list[str]:
+        """All texts of all words; of the pet's those in some forms."""
+        others = [word for name, values in self.words.items() if name != "animal" for words in values.values() for word in words]
+        texts = [text for word in (*others, *(word for _, word, _ in self.loose)) for text in forms(word)]
+        return texts + [inflected(noun, form) for noun in self._nouns() for form in spoken]
 
     @cached_property
     def vocabulary(self) -> tuple[str, ...]:

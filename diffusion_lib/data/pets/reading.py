@@ -55,7 +55,7 @@ def understand_scene(text: str, grammar: Grammar | None = None, say: Notices = N
     match = next((match for pattern in _relations(grammar) if (match := pattern.fullmatch(content))), None)
     if match is None:
         examples = "; ".join(HOLE.sub("...", each.scenes[0]) for each in _grammars(grammar))
-        raise ValueError(f"the caption is {text[:200]!r}, but a scene needs two pets and where they are: {examples}")
+        raise ValueError(say.sides.format(text=text[:200], examples=examples))
     left, right = (_attributes(match[side].split(), grammar, say) for side in ("left", "right"))
     pets = torch.stack([left[0], right[0]])
     background = column("background")
@@ -109,7 +109,7 @@ def _attributes(words: Sequence[str], grammar: Grammar | None, say: Notices) -> 
             phrase, values, negated = f"{negated} {phrase}", frozenset(ATTRIBUTES[name]) - values, ""
         before, left = said.get(name, (phrase, values))
         if not left & values:
-            raise ValueError(f"the caption says two things about the {name}: {before!r} and {phrase!r}; say one")
+            raise ValueError(say.twice.format(name=name, first=before, second=phrase))
         said[name] = (phrase if values < left else before), left & values
     if negated:                                              # "a cat without": without what?
         notices.append(_alone(negated, lexicon, say))
