@@ -110,7 +110,7 @@ def test_a_file_of_ones_own_tells_by_its_recipe_what_was_taught(tmp_path):
 
 @pytest.mark.parametrize("name", [SINGLE, "pets32"])
 @pytest.mark.parametrize("prompt, words", [
-    ("dogs wearing hats", "dog wearing hat"), ("bears", "bear"), ("mice", "mouse"), ("కుక్కా", "కుక్క"), ("పిల్లులు", "పిల్లి"), ("a house", "a mouse"),
+    ("dogs wearing hats", "dog wearing hat"), ("bears", "bear"), ("mice", "mouse"), ("కుక్కా", "కుక్క"), ("పిల్లులు", "పిల్లి"), ("a mouze", "a mouse"), ("a cat from a house", "a cat a"), ("a frog near a road", "a frog a"),
     ("a dgo", "a dog"), ("ct", "cat"), ("a big cat", "a cat"), ("a hot dog", "a dog"), ("a big crown", "a crown"), ("dogs wear a crown", "dog wears a crown")])
 def test_slips_and_plurals_are_read_as_what_is_meant(shipped, name, prompt, words):
     wish = wish_in_words(prompt, shipped[name])

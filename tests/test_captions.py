@@ -274,6 +274,13 @@ def test_captioned_scenes_name_both_pets():
         assert agrees(understand_scene(text, TELUGU).attributes, scene)
 
 
+@languages
+def test_what_is_read_instead_of_a_word_is_known_and_the_word_is_not(grammar):
+    """So no entry of `also` is idle, and plurals do not hide a word of the language."""
+    assert not set(grammar.also) & set(grammar.vocabulary) and set(grammar.also.values()) <= {"", *grammar.meanings, *grammar.vocabulary}
+    assert not set(grammar.instead) & set(grammar.vocabulary) and grammar.also.items() <= grammar.instead.items()
+
+
 # --- errors say what would be right ---
 
 @pytest.mark.parametrize("call, says", [

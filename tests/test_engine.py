@@ -353,7 +353,7 @@ def test_one_slip_is_one_slip_in_both():
     assert found == [[one_slip(a, b) for b in words] for a in words]
 
 
-ASKED = ["dogs wearing hats", "bears", "కుక్కా", "a house", "dgo", "a ct", "a kat", "a big cat", "a hot dog", "big", "dgo pet", "కుక్కకు కిరీటం", "a dog left of a cat",
+ASKED = ["dogs wearing hats", "bears", "కుక్కా", "a house", "a mouze", "dgo", "a ct", "a kat", "a big cat", "a hot dog", "big", "dgo pet", "కుక్కకు కిరీటం", "a dog left of a cat",
          "lefft", "constructor __proto__", "a unicorn", "make this into", "no", "elephant fedora", "jjj 猫", "cat " * 50 + "frgo", "xx1yy xx2yy xx3yy xx4yy xx5yy xx6yy xx7yy xx8yy xx9yy"]
 
 

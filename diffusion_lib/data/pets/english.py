@@ -4,6 +4,11 @@ from .attributes import ATTRIBUTES
 from .grammar import Grammar, Word
 
 
+# Everyday words that are a slip away from words of ours, and mean something else: "a cat from a house" is no frog and no mouse.
+NO_SLIPS = """back bean beard beat beer big cape car care cart coat dead ear eight fig four from funny gave grew hard hear heat here house light lizard
+    log lots near night part pear pick pie pin plaid ran read road said sand scary stop thick time told what while write year""".split()
+
+
 def _a(*nouns: str) -> tuple[Word, ...]:
     """Nouns as they stand in a list, after a verb, and with "with"."""
     return tuple({"": noun, "a": f"a {noun}", "with": f"with a {noun}"} for noun in nouns)
@@ -71,5 +76,5 @@ ENGLISH = Grammar(
     repairs=((r"\b([aA])(?= [aeiou])", r"\1n"),),
     plural="s",
     also={"mice": "mouse", "puppies": "puppy", "doggies": "doggy", "bunnies": "bunny", "kitties": "kitty", "piggies": "piggy", "scarves": "scarf",
-          "wear": "wears", "what": "", "big": "", "car": ""},
+          "wear": "wears", "have": "has", "hog": "pig", **dict.fromkeys(NO_SLIPS, "")},
 )
