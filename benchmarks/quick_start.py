@@ -56,7 +56,7 @@ def measure(seed: int, anyway: bool) -> dict:
     """One row: how long it took, how busy others were, and how often what was asked was found."""
     file, others = train(seed, anyway)
     about, results = read_about(file), judge(load_checkpoint(file), zoo.load("pets32-classifier"), PROTOCOL)
-    return {"seed": seed, **{name: about[name] for name in ("minutes", "pictures", "hardware")}, "others": others,
+    return {"seed": seed, **{name: about[name] for name in ("minutes", "pictures", "hardware", "date")}, "others": others,
             "found": {split: results["accuracy"][split]["all"] for split in ("seen", "held_out")},
             "standard_error": {split: results["standard_error"][split]["all"] for split in ("seen", "held_out")}}
 

@@ -266,21 +266,20 @@ def comparison(name: str, record: dict) -> str:
         runs = [run for run in record["runs"] if run["variant"] == variant]
         rows.append([variant, ", ".join(str(run["seed"]) for run in runs), f"{fmean(run['pictures'] for run in runs):,.0f}",
                      *(mean([of(run) for run in runs]) for of in columns.values())])
-    hardware = f", {record['hardware']}" if "hardware" in record else ""
-    about = (f"{record['seconds']:g} CPU seconds of training each{hardware}; {record['judged pictures']} pictures judged a run "
+    about = (f"{record['seconds']:g} CPU seconds of training each, {made_on(record['runs'])}; {record['judged pictures']} pictures judged a run "
              f"(`{record['made by']}`). Mean ± standard deviation over seeds.")
     return "\n\n".join([f"### {name}", about, table(["variant", "seeds", "pictures seen", *columns], rows)])
 
 
 def start(record: dict) -> str:
     """A recipe that was run from nothing, seed by seed."""
-    rows = [[str(run["seed"]), f"{run['minutes']:.1f}", run["hardware"], f"{run['pictures']:,}",
+    rows = [[str(run["seed"]), f"{run['minutes']:.1f}", run["hardware"], run.get("date", NOT_RECORDED), f"{run['pictures']:,}",
              *(percent(run["found"][law], record["n"]) for law in ("seen", "held_out"))] for run in record["runs"]]
     about = (f"`recipes/{record['recipe']}.toml`, by `{record['made by']}`; {record['n']:,} pictures judged a run, drawn in "
              f"{record['steps']} steps with guidance {record['guidance']:g}.")
     bars = [verdicts(record["recipe"], record)] if record["recipe"] in BARS else []
     return "\n\n".join([f"### {record['recipe']}", about, *bars,
-                        table(["seed", "minutes", "hardware", "pictures seen", "all right, seen", "all right, held out"], rows)])
+                        table(["seed", "minutes", "hardware", "date", "pictures seen", "all right, seen", "all right, held out"], rows)])
 
 
 def race(name: str, record: dict) -> str:
@@ -295,8 +294,8 @@ def race(name: str, record: dict) -> str:
                      ", ".join(str(run["seed"]) for run in own), f"{fmean(end['pictures'] for end in ends):,.0f}",
                      *(mean([end[quality] for end in ends]) for quality in ("seen", "held_out", "frechet")),
                      mean([run["frechet_floor"] for run in own])])
-    about = (f"The same pictures, number of parameters and judge for all (`{record['made by']}`); minutes and seeds as in the table. "
-             f"Means, ± standard deviations where there are several seeds.")
+    about = (f"The same pictures, number of parameters and judge for all (`{record['made by']}`), {made_on(runs)}; minutes and seeds as in the "
+             f"table. Means, ± standard deviations where there are several seeds.")
     return "\n\n".join([f"### {name}", about, table(
         ["library", "settings", "minutes", "seeds", "pictures seen", "all right, seen", "all right, held out", "Fréchet distance", "its floor"], rows),
         *goal(record)])
@@ -327,6 +326,12 @@ def walk(name: str, record: dict) -> str:
                   table(["model", "batch", "ms a call", "ms a step of the walk", "more"],
                         [[row["model"], str(row["batch"]), f"{row['ms a call']:.2f}", f"{row['ms a step']:.2f}", f"{row['overhead']:+.1%}"] for row in record["loop"]])]
     return "\n\n".join(parts)
+
+
+def made_on(runs: list[dict]) -> str:
+    """On what runs were made, and when: "on 1 core of a processor, 2026-11-21 to 2026-11-22"."""
+    hardware, dates = (sorted({run.get(what, NOT_RECORDED) for run in runs}) for what in ("hardware", "date"))
+    return f"on {' and '.join(hardware)}, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}"
 
 
 def mean(values: list[float]) -> str:

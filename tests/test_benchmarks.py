@@ -396,7 +396,7 @@ def test_how_busy_others_were_stands_in_the_row(quick, tmp_path, monkeypatch):
     monkeypatch.setattr(quick.module, "RECORD", tmp_path / "record.json")
     monkeypatch.setattr(quick.module, "train", lambda seed, anyway: (Path(write_tiny_models(tmp_path)[0]), 0.25))
     both = {split: {"all": 0.5} for split in ("seen", "held_out")}
-    monkeypatch.setattr(quick.module, "read_about", lambda file: {"minutes": 7.0, "pictures": 9000, "hardware": "an abacus"})
+    monkeypatch.setattr(quick.module, "read_about", lambda file: {"minutes": 7.0, "pictures": 9000, "hardware": "an abacus", "date": "2026-11-22"})
     monkeypatch.setattr(quick.module, "judge", lambda *_: {"accuracy": both, "standard_error": both})
     for seed in (8, 7):
         monkeypatch.setattr(sys, "argv", ["quick_start.py", "--seeds", str(seed)])

@@ -113,7 +113,7 @@ def test_lessons_of_reading_that_were_not_timed_are_said():
 
 
 def test_a_start_is_shown_seed_by_seed():
-    runs = [{"seed": seed, "minutes": minutes, "pictures": 9000, "hardware": "an abacus", "found": {"seen": seen, "held_out": 0.8}}
+    runs = [{"seed": seed, "minutes": minutes, "pictures": 9000, "hardware": "an abacus", "date": "2026-11-22", "found": {"seen": seen, "held_out": 0.8}}
             for seed, minutes, seen in ((1, 7.0, 0.95), (2, 8.5, 0.91))]
     text = start({"made by": "x.py", "recipe": "pets32-quick", "n": 500, "guidance": 2.0, "steps": 30, "runs": runs})
     assert "at least 0.9" in text and "0.91" in text and text.count("**missed**") == 1            # the longer run takes 8.5 minutes
