@@ -72,6 +72,12 @@ def test_pictures_stay_in_range():
 
 # --- what is held out ---
 
+def test_a_chance_that_rounds_to_one_still_picks_a_colour():
+    """The 9th number of this pet is within 2^-25 of 1: float32 rounds it up, and no colour would be left to pick."""
+    pictures, _ = PartyPets(8).batch([35539927])
+    assert pictures.isfinite().all() and pictures.abs().max() <= 1
+
+
 def test_held_out_combinations_never_occur_in_training():
     for split in ("train", "validation"):
         assert not is_held_out(PartyPets(8, split).batch(range(4000))[1]).any()
@@ -202,7 +208,7 @@ def test_names_and_numbers_are_inverse():
     (lambda: PartyPets(split="test"), "split is 'test', but it has to be one of: train, validation, held_out, all"),
     (lambda: PartyPets(size=3), "size is 3"),
     (lambda: PartyPets(unsaid=2), "unsaid is 2"),
-    (lambda: PartyPets(seed=-1), "seed is -1"),
+    (lambda: PartyPets(seed=-1), "seed is -1"), (lambda: PartyPets(seed=7.9), "seed is 7.9"),
 ])
 def test_bad_input_gets_one_clear_sentence(call, says):
     with pytest.raises(ValueError, match=says.replace("(", r"\(")):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ...random import bits, uniform
+from ...random import MASK, bits, uniform
 from .attributes import UNSAID, column, sample_attributes
 from .drawing import draw
 from .scenes import draw_scene, sample_scenes
@@ -53,8 +53,8 @@ class PartyPets(Batched):
             raise ValueError(f"size is {size!r}, but it has to be a whole number of pixels between 8 and 512")
         if not 0 <= unsaid <= 1:
             raise ValueError(f"unsaid is {unsaid}, but it is a share and has to lie between 0 and 1")
-        if not 0 <= int(seed) < 2**32:
-            raise ValueError(f"seed is {seed}, but it has to lie between 0 and {2**32 - 1}")
+        if int(seed) != seed or not 0 <= seed <= MASK:
+            raise ValueError(f"seed is {seed}, but it has to be a whole number between 0 and {MASK}")
         self.size, self.split, self.scene, self.unsaid, self.seed = size, split, bool(scene), float(unsaid), int(seed)
 
     def batch(self, indices: Sequence[int] | Tensor, device=None) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,7 @@ HEAD = (0.0, 0.215, 0.55)                                    # a portrait's head
 LEAN = 0.2                                                   # the body leans with the head, but less
 GAZE = 0.32                                                  # how far pupils wander, in radii of the eye
 FAR = 9.0                                                    # a distance outside everything, in units of the head
+BELOW_ONE = 1 - 2**-24                                       # the largest such number of float32
 EVERYONE = slice(None)
 
 
@@ -43,7 +44,7 @@ FITS = torch.tensor([[*animal.eyes, *animal.mouth, *animal.hat] for animal in AN
 @dataclass(frozen=True)
 class Looks:
     """What varies without a name. Each (B,): x, y offsets and size factor of the head; tilt, radians; gaze, right and
-    down, -1 to 1; shade of the fur, -1 to 1; choice (B, 2), uniform, of unnamed colours."""
+    down, -1 to 1; shade of the fur, -1 to 1; choice (B, 2), uniform in (0, 1), of unnamed colours."""
 
     x: Tensor
     y: Tensor
@@ -60,7 +61,7 @@ def looks(keys: Tensor) -> Looks:
     u = uniform(keys[:, None], torch.arange(10, device=keys.device)).float()
     s = 2 * u - 1
     return Looks(x=0.07 * s[:, 0], y=0.035 * s[:, 1], size=1 + 0.06 * s[:, 2], tilt=0.14 * s[:, 3], gaze_x=s[:, 4],
-                 gaze_y=s[:, 5], shade=s[:, 6], choice=u[:, 7:9])
+                 gaze_y=s[:, 5], shade=s[:, 6], choice=u[:, 7:9].clamp(max=BELOW_ONE))
 
 
 def draw(attributes: Tensor, keys: Tensor, size: int = 32) -> Tensor:
