@@ -59,13 +59,14 @@ class TrainingState:
 def describe(value) -> Any:
     """`value` in terms of JSON: numbers, strings, lists, and {"class": name, argument: ...} for the classes of the table.
 
-    Raises CheckpointError for an object of any other class.
+    Raises CheckpointError for an object of any other class, and for a parameterization that `build` would not find by its name.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, tuple | list):
         return [describe(item) for item in value]
     if isinstance(value, Parameterization):
+        _check_findable(value)
         return {"class": "Parameterization", "name": value.name}
     name = type(value).__name__
     if CLASSES.get(name) is not type(value):
@@ -85,6 +86,16 @@ def build(description) -> Any:
     if name not in CLASSES:
         raise CheckpointError(f"asks for the class {name!r}, but only {', '.join(CLASSES)} are known")
     return CLASSES[name](**arguments)
+
+
+def _check_findable(parameterization: Parameterization) -> None:
+    """Raises CheckpointError unless the name of a parameterization says which row it has: a file can hold no other."""
+    try:
+        known = parameterization_named(parameterization.name)
+    except ValueError as error:
+        raise CheckpointError(f"cannot describe a parameterization of your own in a checkpoint: its {error}") from error
+    if known != parameterization:
+        raise CheckpointError(f"cannot describe a parameterization in a checkpoint that is called {known.name!r}, but has another row than that one")
 
 
 def _arguments(cls: type) -> list[str]:

@@ -24,8 +24,11 @@ from .schedules import Coefficients, NoiseSchedule
 def coefficients(schedule: NoiseSchedule, t: float | Tensor, like: Tensor) -> Coefficients:
     """The schedule at time t, shaped to multiply pictures: each (B, 1, ...) or (), cast once (from float64) to their dtype and device.
 
-    t: () or (B,), in [0, 1]. like: (B, ...), the pictures. Raises ValueError where t has another length than `like`.
+    t: () or (B,), in [0, 1]. like: (B, ...), the pictures, floats. Raises ValueError where t has another length than `like`, and
+    where `like` holds no floats: alpha and sigma would be cut down to 0.
     """
+    if not like.is_floating_point():
+        raise ValueError(f"the pictures have the type {like.dtype}, but a picture is made of floats in [-1, 1]: bytes become one by x / 127.5 - 1")
     t = torch.as_tensor(t, dtype=torch.float64)
     if t.ndim > 1 or (t.ndim == 1 and len(t) != len(like)):
         raise ValueError(f"t has shape {tuple(t.shape)}, but it has to be one number or one for each of the {len(like)} rows")
@@ -132,12 +135,18 @@ def edm(sigma_data: float) -> Parameterization:
     """
     if not sigma_data > 0:
         raise ValueError(f"sigma_data is {sigma_data}, but it has to be above 0")
+    return Parameterization(f"edm({float(sigma_data)})", _EDMRow(float(sigma_data)))
 
-    def row(c: Coefficients) -> tuple[Tensor, Tensor]:
-        r = torch.sqrt(c.sigma**2 + (c.alpha * sigma_data) ** 2)
-        return c.sigma / (sigma_data * r), -c.alpha * sigma_data / r
 
-    return Parameterization(f"edm({float(sigma_data)})", row)
+@dataclass(frozen=True)
+class _EDMRow:
+    """The row of `edm`, equal to that of any other `edm` of the same number."""
+
+    sigma_data: float
+
+    def __call__(self, c: Coefficients) -> tuple[Tensor, Tensor]:
+        r = torch.sqrt(c.sigma**2 + (c.alpha * self.sigma_data) ** 2)
+        return c.sigma / (self.sigma_data * r), -c.alpha * self.sigma_data / r
 
 
 def parameterization_named(name: str) -> Parameterization:
@@ -148,6 +157,6 @@ def parameterization_named(name: str) -> Parameterization:
     known = {p.name: p for p in (EPS, X0, V, SCORE, FLOW)}
     if name in known:
         return known[name]
-    if number := re.fullmatch(r"edm\(([0-9.e+-]*[0-9.])\)", name):
+    if number := re.fullmatch(r"edm\((-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)\)", name):
         return edm(float(number[1]))
     raise ValueError(f"parameterization is {name!r}, but it has to be one of: {', '.join(known)}, edm(SIGMA_DATA)")

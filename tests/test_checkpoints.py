@@ -240,6 +240,16 @@ def test_unknown_classes_are_neither_saved_nor_called(path):
             build({"class": name})
 
 
+@pytest.mark.parametrize("row, says", [
+    (dl.Parameterization("mine", dl.V.row), "parameterization is 'mine'"), (dl.Parameterization("eps", dl.V.row), "'eps', but has another row"),
+    (dl.Parameterization("edm(0.5)", dl.edm(0.25).row), r"'edm\(0.5\)', but has another row"),
+])
+def test_a_parameterization_that_would_not_come_back_is_not_saved(path, row, says):
+    with pytest.raises(CheckpointError, match=says):
+        save_checkpoint(path, tiny_denoiser(parameterization=row))
+    assert not path.exists()
+
+
 class UNetOfAStranger(nn.Module):
     """Has the name of one of our classes, but is not it."""
 

@@ -172,9 +172,9 @@ def test_coefficients_are_cast_once_from_float64():
 
 
 def test_names_find_their_rows():
-    for row in [*ROWS.values(), dl.edm(0.123456789), dl.edm(1e-5)]:
+    for row in [*ROWS.values(), dl.edm(0.123456789), dl.edm(1e-5), dl.edm(1.5e-7), dl.edm(1e16)]:
         found, c = parameterization_named(row.name), dl.coefficients(dl.CosineSchedule(), INSIDE, X0)
-        assert found.name == row.name and torch.equal(found.target(X0, EPS, c), row.target(X0, EPS, c))
+        assert found == row and torch.equal(found.target(X0, EPS, c), row.target(X0, EPS, c))
 
 
 @pytest.mark.parametrize("make, message", [
@@ -182,6 +182,9 @@ def test_names_find_their_rows():
     (lambda: dl.diffuse(X0, EPS, torch.rand(24), dl.CosineSchedule()), r"t has shape \(24,\), .* 25 rows"),
     (lambda: dl.diffuse(X0, EPS, torch.rand(25, 1), dl.CosineSchedule()), r"t has shape \(25, 1\)"),
     (lambda: dl.diffuse(X0, EPS, 1.5, dl.CosineSchedule()), "t is 1.5"),
+    (lambda: dl.diffuse(torch.full((2, 3), 200, dtype=torch.uint8), torch.ones(2, 3), 0.5, dl.CosineSchedule()), "type torch.uint8.* floats"),
+    (lambda: dl.coefficients(dl.CosineSchedule(), 0.5, torch.ones(2, dtype=torch.int64)), "type torch.int64"),
+    (lambda: parameterization_named("edm(1.2.3)"), r"parameterization is 'edm\(1.2.3\)', but it has to be one of"),
     (lambda: dl.edm(0), "sigma_data is 0"), (lambda: parameterization_named("epsilon"), "parameterization is 'epsilon'"),
     (lambda: parameterization_named("edm(half)"), r"parameterization is 'edm\(half\)'"),
 ])
