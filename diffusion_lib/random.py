@@ -1,8 +1,9 @@
 """Random numbers that are the same on every machine.
 
 A counter-based generator has no hidden state to carry along: number `i` of seed `s` is a fixed function of
-`(s, i)`. So seed 7 is the same static on a CPU, on a GPU and in the reader's browser, and picture 3 of a
-batch does not change when the batch grows.
+`(s, i)`. So seed 7 is the same static on a CPU, on a GPU and in the reader's browser, and the static that picture 3
+of a batch begins with does not change when the batch grows. (What a stochastic sampler adds on the way does: its
+numbers come after those of the whole batch.)
 
     h(s, i) = mix(mix(i + k1) xor k2),    k1 = mix(s + 0x9E3779B9),  k2 = mix(k1 xor 0x85EBCA6B)
     uniform = (h + 1/2) / 2^32                                       in (0, 1)
@@ -60,13 +61,15 @@ class CounterGenerator:
     Place i holds the two uniforms 2i and 2i + 1 of the seed: `randn` uses both, `rand` the first. Each draw moves the
     position on by as many places as it used, so two draws never share a number, whichever law they follow.
 
-    seed: integer in [0, 2^32). position: where to begin, >= 0. Raises ValueError where the seed is anything else,
-    and where the row is at its end.
+    seed: integer in [0, 2^32). position: where to begin, an integer, >= 0. Raises ValueError where one of them is anything
+    else, and where the row is at its end.
     """
 
     def __init__(self, seed: int, position: int = 0):
         if int(seed) != seed or not 0 <= seed <= MASK:
             raise ValueError(f"seed is {seed}, but it has to be a whole number between 0 and {MASK}")
+        if int(position) != position:
+            raise ValueError(f"position is {position}, but it has to be a whole number")
         self.seed, self.position = int(seed), int(position)
 
     def places(self, shape, device=None) -> Tensor:
@@ -85,6 +88,8 @@ Generator = CounterGenerator | torch.Generator
 def _draw(shape, generator: Generator | None, device, dtype, counter_law, torch_law) -> Tensor:
     if isinstance(generator, CounterGenerator):
         return counter_law(generator.seed, generator.places(shape, device)).to(dtype)
+    if not isinstance(generator, torch.Generator | None):
+        raise ValueError(f"generator is {generator!r}, but it has to be a CounterGenerator, such as CounterGenerator(7), a torch.Generator, or None")
     # A torch generator lives on one device; draw there, then move.
     where = generator.device if generator is not None else device
     return torch_law(shape, generator=generator, device=where, dtype=dtype).to(device)
@@ -109,6 +114,7 @@ def rand(shape, generator: Generator | None = None, device=None, dtype=torch.flo
 def torch_generator(seed: int, number: int, device: torch.device | str = "cpu") -> torch.Generator:
     """Generator `number` of the family `seed`: PyTorch's own, where speed counts more than equal numbers everywhere.
 
-    seed, number: at least 0. The members of a family, and of different families, are independent of one another.
+    seed, number: at least 0, below 2^32. Each member of a family begins from a hash of its own, 32 bits long; two members of
+    different families share theirs, and so all their numbers, with a chance of 1 in 2^32.
     """
     return torch.Generator(device).manual_seed(int(bits(seed, torch.tensor(number))))

@@ -122,6 +122,17 @@ def test_bad_seed(seed):
         CounterGenerator(seed)
 
 
+def test_a_position_is_a_whole_number():
+    with pytest.raises(ValueError, match="position is 2.9"):
+        CounterGenerator(7, 2.9)
+
+
+@pytest.mark.parametrize("law", [rand, randn])
+def test_a_number_is_no_generator(law):
+    with pytest.raises(ValueError, match=r"generator is 7, but it has to be a CounterGenerator, such as CounterGenerator\(7\)"):
+        law((2,), 7)
+
+
 @pytest.mark.parametrize("position", [-1, 2**31 - 4])
 def test_the_row_of_a_seed_has_two_ends(position):
     with pytest.raises(ValueError, match=f"position is {position} and 5 numbers"):
