@@ -32,7 +32,7 @@ class Comprehension(nn.Module):
     def __init__(self, reader: TextEncoder, pets: int, sizes: Sequence[int]):
         super().__init__()
         width = reader.words.embedding_dim
-        self.reader, self.attend = reader, Attention(heads_of(width, 32))
+        self.reader, self.attend = reader, Attention(heads_of(width))
         self.questions, self.kv = nn.Parameter(torch.randn(pets, width)), nn.Linear(width, 2 * width)
         self.heads = nn.ModuleList(nn.Linear(width, size + 1) for size in sizes)            # the last answer: not said
 
@@ -61,13 +61,14 @@ def learn_to_read(reader: TextEncoder, captions: Dataset, count: int, seed: int,
     """Teach a reader in place, yielding after each lesson; when all are over its weights are frozen.
 
     captions: (numbers (L,), attributes (A,) or (P, A)) with `sizes`, as `Captions` is. count: how many it reads, at least 128.
-    seed: of the heads. accelerator: as in `train`.
+    seed: of the heads. accelerator: as in `train`; a lesson is as near to 128 captions as its processes can share evenly.
     """
     said = captions[0][1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Comprehension(reader, len(said) if said.ndim == 2 else 1, captions.sizes)
-    config = TrainConfig(steps=count // BATCH, batch_size=BATCH, lr=LR, warmup=WARMUP, seed=seed, checkpoint_minutes=None)
+    lesson = BATCH - BATCH % (accelerator.num_processes if accelerator else 1)
+    config = TrainConfig(steps=count // lesson, batch_size=lesson, lr=LR, warmup=WARMUP, seed=seed, checkpoint_minutes=None)
     reader.requires_grad_(True)
     yield from train(model.to(reader.words.weight.device), captions, config, loss=comprehension_loss, accelerator=accelerator)
     reader.requires_grad_(False)

@@ -12,7 +12,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -25,7 +25,7 @@ from .checkpoints import TrainingState, describe, load_training, save_checkpoint
 from .hardware import fastest_dtype, keep_freed_memory
 from .losses import LossTerms, diffusion_loss, stratified_t
 from .optimizers import OPTIMIZERS
-from .random import torch_generator
+from .random import MASK, torch_generator
 
 Loss = Callable[..., LossTerms]                              # (model, x0, cond, generator=...) -> LossTerms
 TIME_BINS = 10                                               # equal parts of [0, 1] in which the loss is recorded
@@ -40,8 +40,8 @@ class TrainConfig:
 
     batch_size: pictures a step, over all processes. lr: the highest learning rate; it rises to it over `warmup` steps
     and falls to 0 in a straight line over the last `cooldown` share of the run. optimizer: a name in `OPTIMIZERS`.
-    weight_decay: of the optimizer. grad_clip: the longest gradient. ema_decay: in [0, 1), of the averaged weights.
-    seed: of data order, times and noise.
+    weight_decay: of the optimizer. grad_clip: the longest gradient; None for any length. ema_decay: in [0, 1), of the averaged
+    weights. seed: of data order, times and noise, in [0, 2^32).
     channels_last: whether the numbers of one place lie side by side in memory, rather than those of one channel; the
     networks here take shorter steps so. dtype: "float32", "bfloat16" or "float16" for the network's arithmetic (the
     weights stay float32); None takes the fastest that the device is good at. compile: whether torch.compile translates
@@ -59,7 +59,7 @@ class TrainConfig:
     cooldown: float = 0.5
     optimizer: str = "adamw"
     weight_decay: float = 0.01
-    grad_clip: float = 1.0
+    grad_clip: float | None = 1.0
     ema_decay: float = 0.999
     seed: int = 0
     channels_last: bool = True
@@ -73,10 +73,16 @@ class TrainConfig:
     def __post_init__(self):
         if self.steps is None and self.minutes is None:
             raise ValueError("steps and minutes are both missing, but a run has to end: give one of them")
-        for name in ("steps", "minutes", "batch_size", "lr", "grad_clip", "log_every", "checkpoint_every", "checkpoint_minutes"):
-            _require(getattr(self, name) is None or getattr(self, name) > 0, name, getattr(self, name), "has to be above 0")
-        for name in ("warmup", "weight_decay", "workers", "seed"):
+        optional = ("steps", "minutes", "grad_clip", "checkpoint_every", "checkpoint_minutes")
+        for name in ("steps", "batch_size", "warmup", "seed", "workers", "log_every", "checkpoint_every"):
+            value = getattr(self, name)
+            _require(isinstance(value, int) or (value is None and name in optional), name, value, "has to be a whole number")
+        for name in ("batch_size", "lr", "log_every", *optional):
+            value = getattr(self, name)
+            _require(value > 0 if value is not None else name in optional, name, value, "has to be above 0")
+        for name in ("warmup", "weight_decay", "workers"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "cannot be negative")
+        _require(0 <= self.seed <= MASK, "seed", self.seed, f"has to lie between 0 and {MASK}")
         _require(0 < self.cooldown <= 1, "cooldown", self.cooldown, "is a share of the run, above 0 and at most 1")
         _require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "has to lie in [0, 1)")
         _require(self.optimizer in OPTIMIZERS, "optimizer", self.optimizer, f"has to be one of {tuple(OPTIMIZERS)}")
@@ -163,7 +169,7 @@ class _Run:
         if self.processes > 1:
             self._reduce([parameter.grad for parameter in self.model.parameters() if parameter.requires_grad], "mean")
         self.scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip or math.inf)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.scaler.step(self.optimizer)
@@ -189,8 +195,8 @@ class _Run:
         bins = [per_sample[(t * TIME_BINS).long().clamp(max=TIME_BINS - 1) == k].mean() for k in range(TIME_BINS)]
         row = (self.steps, self.seconds, self.steps * self.config.batch_size, loss, [float(b) for b in bins], float(norm),
                self.optimizer.param_groups[0]["lr"])
-        for column, value in zip(asdict(self.history), row):
-            getattr(self.history, column).append(value)
+        for column, value in zip(fields(self.history), row):
+            getattr(self.history, column.name).append(value)
 
     def save(self, path: str | Path) -> None:
         """Write a checkpoint: the averaged model, and all that `restore` needs. Only the first process writes."""
@@ -259,9 +265,8 @@ def train(model: nn.Module, dataset: Dataset, config: TrainConfig, *, loss: Loss
     """
     run = _Run(model, config, accelerator)
     if run.processes > 1:
-        if config.minutes is not None or config.batch_size % run.processes:
-            raise ValueError(f"minutes is {config.minutes} and batch_size {config.batch_size}, but {run.processes} processes need "
-                             f"a number of steps instead of minutes, and a batch_size that is a multiple of {run.processes}")
+        _require(config.minutes is None, "minutes", config.minutes, f"has to be left out, in favour of steps, where {run.processes} processes learn")
+        _require(config.batch_size % run.processes == 0, "batch_size", config.batch_size, f"has to be a multiple of the {run.processes} processes")
         run.share_weights()
     if resume is not None:
         run.restore(resume)

@@ -1,12 +1,14 @@
 """A reader learns to read: who is left and who is right, before there is a picture; then it stays as it is."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from diffusion_lib import comprehension
 from diffusion_lib.checkpoints import load_checkpoint
 from diffusion_lib.comprehension import BATCH, Comprehension, comprehension_loss, learn_to_read
 from diffusion_lib.data.pets import SIZES, CaptionedPets, Captions, PartyPets
@@ -47,6 +49,15 @@ def test_a_reader_learns_who_is_left():
     (logits,) = model(numbers)
     assert torch.equal(logits.argmax(2), said[:, :, 0])
     assert not any(parameter.requires_grad for parameter in reader.parameters())
+
+
+@pytest.mark.parametrize("processes, lesson", [(2, 128), (3, 126), (5, 125)])
+def test_a_lesson_is_shared_evenly(processes, lesson, monkeypatch):
+    """Whoever trains with so many processes has not chosen how many captions a lesson has."""
+    asked = []
+    monkeypatch.setattr(comprehension, "train", lambda model, captions, config, **rest: asked.append(config) or ())
+    list(learn_to_read(fresh_reader(), WhoIsLeft(), 10 * BATCH, seed=3, accelerator=SimpleNamespace(num_processes=processes)))
+    assert (asked[0].batch_size, asked[0].steps) == (lesson, 10 * BATCH // lesson)
 
 
 def test_what_was_left_open_is_an_answer_too():

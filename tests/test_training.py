@@ -165,7 +165,7 @@ def test_two_processes_are_one(tmp_path):
     assert max_error(weights(alone), weights(together)) < 1e-4
 
 
-@pytest.mark.parametrize("change, says", [(dict(minutes=1.0), "minutes is 1"), (dict(batch_size=7), "batch_size 7, but 2 processes")])
+@pytest.mark.parametrize("change, says", [(dict(minutes=1.0), "minutes is 1"), (dict(batch_size=7), "batch_size is 7, .* a multiple of the 2 processes")])
 def test_what_cannot_be_shared_is_refused(change, says):
     class TwoProcesses:
         process_index, num_processes, device = 0, 2, torch.device("cpu")
@@ -259,6 +259,12 @@ def test_first_step_is_the_same_for_one_process_and_by_hand():
     assert max_error(weights(model), weights(by_hand)) < 1e-6
 
 
+def test_a_gradient_of_any_length_may_pass():
+    config = TrainConfig(steps=3, batch_size=6, warmup=0, optimizer="muon", dtype="float32")
+    free, wide, short = (weights(finished(fresh_model(), Blots(), dataclasses.replace(config, grad_clip=clip)).ema) for clip in (None, 1e9, 1e-3))
+    assert torch.equal(free, wide) and max_error(free, short) > 1e-6
+
+
 def test_memory_layout_and_compiler_are_options_and_change_no_answer(monkeypatch):
     """A compiler that changes nothing stands in for torch's, which takes a minute: what counts is who is handed to it."""
     compiled, usual = [], finished(fresh_model(), Blots(), EXACT)
@@ -286,6 +292,22 @@ def test_history_has_the_loss_of_every_tenth_of_time():
     for row in history.loss_by_t:
         assert len(row) == TIME_BINS and all(abs(value - (k + 0.5) / TIME_BINS) < 0.02 for k, value in enumerate(row))
     assert sorted(history.seconds) == history.seconds and history.lr[-1] < history.lr[0]
+
+
+class Unread(list):
+    """A column of a history that nobody may go through."""
+
+    def __iter__(self):
+        raise AssertionError("a row is added at the end, whatever stands before")
+
+
+def test_a_row_costs_the_same_however_many_there_are():
+    run = train(fresh_model(), Blots(), dataclasses.replace(CONFIG, log_every=1))
+    history = next(run).history
+    for column in dataclasses.fields(history):
+        object.__setattr__(history, column.name, Unread(getattr(history, column.name)))
+    next(run)
+    assert {len(getattr(history, column.name)) for column in dataclasses.fields(history)} == {2}
 
 
 def test_a_checkpoint_adds_a_shorter_row(tmp_path):
@@ -328,6 +350,9 @@ def test_a_run_in_float16_is_stopped_by_its_loss_and_not_by_its_gradients():
     (dict(), "steps and minutes are both missing"), (dict(steps=0), "steps is 0"), (dict(minutes=-1), "minutes is -1"),
     (dict(steps=5, batch_size=0), "batch_size is 0"), (dict(steps=5, lr=0.0), "lr is 0"), (dict(steps=5, warmup=-1), "warmup is -1"),
     (dict(steps=5, cooldown=0.0), "cooldown is 0"), (dict(steps=5, ema_decay=1.0), "ema_decay is 1"),
+    (dict(steps=5, batch_size=None), "batch_size is None"), (dict(steps=5, lr=None), "lr is None"), (dict(steps=5, log_every=None), "log_every is None"),
+    (dict(steps=2.5), "steps is 2.5, .* whole number"), (dict(steps=5, batch_size=4.0), "batch_size is 4.0"), (dict(steps=5, workers=0.5), "workers is 0.5"),
+    (dict(steps=5, seed=2**32), "seed is 4294967296, .* between 0 and 4294967295"), (dict(steps=5, seed=7.5), "seed is 7.5"),
     (dict(steps=5, dtype="bf16"), "dtype is 'bf16', but it has to be one of"), (dict(steps=5, grad_clip=0), "grad_clip is 0"),
 ])
 def test_impossible_configs_are_refused(wrong, says):
