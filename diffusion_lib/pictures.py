@@ -15,6 +15,7 @@ from torch.nn.functional import interpolate
 
 FARTHEST = 10.0                                              # static goes to 6 or so, and bytes go to 255
 SHADES = "█▓▒░ "                                             # from black to white
+GAP = 2                                                      # pixels between pictures in a grid
 LUMINANCE = (0.299, 0.587, 0.114)                            # how bright red, green and blue look (ITU-R BT.601)
 
 
@@ -24,10 +25,7 @@ def clamped_picture(x: Tensor) -> Tensor:
     x: any shape, floats. What a model draws overshoots a little, and static does by far. Raises ValueError where x is not
     finite, or has another type or size than any picture or static in our range: it will be bytes, 0 to 255.
     """
-    if not x.is_floating_point():
-        raise ValueError(f"x has the type {x.dtype}, but a picture is made of floats in [-1, 1]: bytes become one by x / 127.5 - 1")
-    if not torch.isfinite(x).all():
-        raise ValueError("x holds NaN or infinity, but a picture is made of numbers in [-1, 1]")
+    _check_numbers(x)
     low, high = float(x.min()), float(x.max())
     if max(-low, high) > FARTHEST:
         raise ValueError(f"x runs from {low:.3g} to {high:.3g}, but a picture lies in [-1, 1]: bytes become one by x / 127.5 - 1, "
@@ -35,7 +33,14 @@ def clamped_picture(x: Tensor) -> Tensor:
     return x.detach().float().cpu().clamp(-1, 1)
 
 
-def image_grid(x: Tensor, columns: int = 8, gap: int = 2) -> Tensor:
+def _check_numbers(x: Tensor) -> None:
+    if not x.is_floating_point():
+        raise ValueError(f"x has the type {x.dtype}, but a picture is made of floats in [-1, 1]: bytes become one by x / 127.5 - 1")
+    if not torch.isfinite(x).all():
+        raise ValueError("x holds NaN or infinity, but a picture is made of numbers in [-1, 1]")
+
+
+def image_grid(x: Tensor, columns: int = 8, gap: int = GAP) -> Tensor:
     """Many pictures side by side on white, row after row, as one picture.
 
     x: (B, C, H, W), in [-1, 1] with C = 1 or 3. columns: how many in a row, at least 1. gap: pixels between them.
@@ -57,8 +62,11 @@ def image_grid(x: Tensor, columns: int = 8, gap: int = 2) -> Tensor:
 
 
 def to_image(x: Tensor, enlarge: int = 1) -> Image.Image:
-    """One picture as a PIL image. x: (3, H, W), in [-1, 1]. enlarge: each pixel becomes a square of that side."""
-    levels = ((clamped_picture(x) + 1) * 127.5).round().to(torch.uint8)
+    """One picture as a PIL image. x: (C, H, W) with C = 1 (grey) or 3, in [-1, 1]. enlarge: each pixel becomes a square of that
+    side, at least 1. Raises ValueError for another shape or range."""
+    if x.ndim != 3 or x.shape[0] not in (1, 3) or enlarge < 1:
+        raise ValueError(f"x has shape {tuple(x.shape)} and enlarge is {enlarge}, but x has to be (C, H, W) with C = 1 or 3, and enlarge at least 1")
+    levels = ((clamped_picture(x).expand(3, -1, -1) + 1) * 127.5).round().to(torch.uint8)
     image = Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
     return image.resize((enlarge * image.width, enlarge * image.height), Image.Resampling.NEAREST)
 
@@ -79,10 +87,11 @@ def text_picture(x: Tensor, width: int = 32) -> str:
     """A picture in shaded characters: `width` of them a line, and half as many lines, as a character is twice as tall.
 
     x: (C, H, W) with C = 1 or 3, in [-1, 1]; what lies outside is cut off. Each character shows the pixel at its place,
-    from black (a full block) to white (a space). Raises ValueError for another shape.
+    from black (a full block) to white (a space). Raises ValueError for another shape, and where x is not finite.
     """
     if x.ndim != 3 or x.shape[0] not in (1, 3) or width < 1:
         raise ValueError(f"x has shape {tuple(x.shape)} and width is {width}, but x has to be (C, H, W) with C = 1 or 3, and width at least 1")
+    _check_numbers(x)
     lines = max(1, round(width * x.shape[1] / x.shape[2] / 2))
     colours = x.detach().float().cpu().clamp(-1, 1).expand(3, -1, -1)
     grey = (colours * torch.tensor(LUMINANCE)[:, None, None]).sum(0)                  # (H, W)

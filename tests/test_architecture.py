@@ -30,7 +30,7 @@ LAYERS = {
     "networks.text": (0, ("networks.layers", "networks.attention")),
     "conditioning": (0, ("words", "networks.text")),
     "networks": (0, ("networks.layers", "networks.attention", "conditioning", "networks")),
-    "data": (0, ("random", "words", "data", "conditioning")),         # of which it knows only how "unsaid" is said
+    "data": (0, ("random", "files", "words", "data", "conditioning")),         # of which it knows only how "unsaid" is said
     "evaluation": (0, ("random",)),
     "process": (1, ()),
     "denoisers": (2, ()),

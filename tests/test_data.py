@@ -220,6 +220,14 @@ def test_other_files_are_no_idx(tmp_path, content):
         read_idx(tmp_path / "a.gz")
 
 
+@pytest.mark.parametrize("content", [b"no archive at all", gzip.compress(bytes(range(256)))[:60], gzip.compress(b"\0\0\x08"),
+                                     gzip.compress(b"a")[:10] + b"\xff" * 20], ids=["text", "cut off", "header", "damaged"])
+def test_what_is_no_archive_is_no_idx_either(tmp_path, content):
+    (tmp_path / "a.gz").write_bytes(content)
+    with pytest.raises(ValueError, match="a.gz is no IDX file of bytes"):
+        read_idx(tmp_path / "a.gz")
+
+
 def test_pictures_and_labels_go_together():
     with pytest.raises(ValueError, match="2 pictures and 3 labels"):
         LabelledImages(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(3), ("a",))
@@ -262,6 +270,21 @@ def test_folder_takes_all_kinds_and_folders_inside(tmp_path):
     folder = PictureFolder(str(tmp_path), 4)
     assert [file.name for file in folder.files] == ["a.png", "grey.JPG", "c.gif"]
     assert colour(folder[0], 1, 1) == (255, 255, 255) and all(abs(value - 40) < 3 for value in colour(folder[1], 1, 1))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_of_sixteen_bits_of_grey_eight_are_kept(tmp_path, name):
+    grey = np.array([[0, 257, 40 * 257], [128 * 257, 200 * 257 + 100, 65535], [300, 0, 0]], np.uint16)
+    Image.fromarray(grey).save(tmp_path / name)
+    picture, = PictureFolder(tmp_path, 3)
+    assert max_error(picture, torch.from_numpy((grey / 257).round()).float().expand(3, 3, 3) / 127.5 - 1) < 1e-6
+
+
+@pytest.mark.parametrize("kind, says", [(np.float32, "floats"), (np.int32, "32-bit integers")])
+def test_pixels_without_a_white_are_refused(tmp_path, kind, says):
+    Image.fromarray(np.full((4, 4), 0.5, np.float64).astype(kind)).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=f"a.tif cannot be read as a picture: its pixels are {says}"):
+        PictureFolder(tmp_path, 4)[0]
 
 
 def test_folders_without_pictures_are_refused(tmp_path):

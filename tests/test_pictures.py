@@ -48,8 +48,21 @@ def test_what_is_no_picture_is_refused(x, words):
         clamped_picture(x)
 
 
+@pytest.mark.parametrize("value, words", [(math.nan, "NaN"), (math.inf, "infinity"), (200, "int64")])
+def test_what_is_no_picture_has_no_characters_either(value, words):
+    with pytest.raises(ValueError, match=words):
+        text_picture(torch.full((3, 8, 8), value))
+
+
+def test_a_grey_picture_is_an_image_too():
+    x = torch.tensor([[-1.0, 0.0, 1.0]])[None]
+    assert to_image(x).tobytes() == to_image(x.expand(3, -1, -1)).tobytes() and to_image(x).mode == "RGB"
+
+
 @pytest.mark.parametrize("call", [lambda: image_grid(torch.zeros(3, 4, 4)), lambda: image_grid(torch.zeros(1, 2, 4, 4)),
-                                  lambda: image_grid(torch.zeros(1, 3, 4, 4), columns=0), lambda: text_picture(torch.zeros(1, 3, 4, 4))])
+                                  lambda: image_grid(torch.zeros(1, 3, 4, 4), columns=0), lambda: text_picture(torch.zeros(1, 3, 4, 4)),
+                                  lambda: to_image(torch.zeros(2, 4, 4)), lambda: to_image(torch.zeros(1, 3, 4, 4)),
+                                  lambda: to_image(torch.zeros(3, 4, 4), enlarge=0)])
 def test_wrong_shapes_are_refused(call):
     with pytest.raises(ValueError, match="but"):
         call()

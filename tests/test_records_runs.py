@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
 
 import diffusion_lib as dl
 from diffusion_lib import runs
@@ -48,7 +49,28 @@ def test_packed_run_is_the_recorded_one(folder):
     assert run.history.loss[0] == 0.9 and math.isnan(run.history.loss[1]) and math.isnan(run.history.loss_by_t[0][9])
     for k, minute in enumerate(run.minutes):
         for kind, pictures in (("ema", run.ema), ("raw", run.raw)):
-            assert torch.equal(pictures[k], read_strip(folder / f"strips/{kind}_{minute:03d}.webp", 2))
+            assert torch.equal(pictures[k], read_strip(folder / f"strips/{kind}_{minute:03d}.webp"))
+
+
+def test_a_run_without_prompts_shows_as_many_pictures_as_it_drew(folder):
+    record = json.loads((folder / "record.json").read_text())
+    (folder / "record.json").write_text(json.dumps(record | {"prompts": []}))
+    pack_run(folder, "the recipe", folder / "x.json")
+    assert dl.records.load_run("x", folder).ema.shape == (4, 2, 3, 8, 8)
+
+
+def test_packing_leaves_nothing_half_written(folder, monkeypatch):
+    pack_run(folder, "the recipe", folder / "packed" / "x.json")
+    before = {file.name: file.read_bytes() for file in (folder / "packed").iterdir()}
+
+    def broken(image, file, *_, **__):
+        Path(file).write_bytes(b"the first half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", broken)
+    with pytest.raises(OSError, match="no space"):
+        pack_run(folder, "the recipe", folder / "packed" / "x.json")
+    assert {file.name: file.read_bytes() for file in (folder / "packed").iterdir()} == before
 
 
 def test_a_record_that_speaks_of_minutes_is_not_yet_a_run(folder):

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ..files import replacing
+
 PAUSES = (1.0, 4.0, 15.0)                                    # seconds before each further attempt
 CHUNK = 2**18                                                # bytes
 
@@ -46,19 +48,14 @@ def fetch(source: Source, folder: Path | None = None) -> Path:
     path = (folder or cache_folder()) / source.name
     if path.is_file() and _md5(path) == source.md5:
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as part:
         for pause in (*PAUSES, None):
             trouble = _attempt(source, part)
             if trouble is None:
-                os.replace(part, path)
                 return path
             if pause is None:
                 raise DownloadError(f"{source.url} could not be downloaded in {len(PAUSES) + 1} attempts: {trouble}")
             time.sleep(pause)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _attempt(source: Source, part: Path) -> str | None:

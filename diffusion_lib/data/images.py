@@ -5,6 +5,7 @@ Each set is a map-style Dataset of pictures (C, H, W), float32 in [-1, 1], those
 
 import gzip
 import tarfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -79,9 +80,12 @@ def cifar_10(split: str = "train", folder: Path | None = None) -> LabelledImages
 
 def read_idx(path: Path) -> np.ndarray:
     """The array in a gzipped IDX file of bytes (the format of MNIST). Raises ValueError for any other content."""
-    with gzip.open(path) as file:
-        content = file.read()
-    axes = content[3] if content[:3] == b"\0\0\x08" else 0   # two zeros, the code for bytes, the number of axes
+    try:
+        with gzip.open(path) as file:
+            content = file.read()
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is no IDX file of bytes: {error}") from error
+    axes = int.from_bytes(content[3:4]) if content[:3] == b"\0\0\x08" else 0   # two zeros, the code for bytes, the number of axes
     shape = tuple(int.from_bytes(content[4 + 4 * k:8 + 4 * k], "big") for k in range(axes))
     if not axes or len(content) != 4 + 4 * axes + np.prod(shape):
         raise ValueError(f"{path} is no IDX file of bytes")
@@ -92,9 +96,10 @@ class PictureFolder(Dataset):
     """Your own pictures: every picture file in a folder and the folders inside it, cut square and made small.
 
     folder: where they lie. size: width and height of the result in pixels, at least 1. A picture is turned the way the
-    camera was held (EXIF), its middle square is cut out, and transparent parts become white.
+    camera was held (EXIF), its middle square is cut out, and transparent parts become white; of 16 bits of grey 8 are kept.
     An item is the picture (3, size, size), float32 in [-1, 1]; the order is that of the sorted file names.
-    Raises ValueError where there is no such folder or no picture in it, and, when it is read, for a broken file.
+    Raises ValueError where there is no such folder or no picture in it, and, when it is read, for a broken file and for pixels
+    that are floats or 32-bit integers: they do not say what is white.
     """
 
     def __init__(self, folder: Path | str, size: int = 32):
@@ -115,14 +120,23 @@ class PictureFolder(Dataset):
     def __getitem__(self, index: int) -> Tensor:
         try:
             with Image.open(self.files[index]) as file:
-                picture = ImageOps.exif_transpose(file).convert("RGBA")
-        except (UnidentifiedImageError, OSError, SyntaxError) as error:
+                picture = _in_bytes(ImageOps.exif_transpose(file)).convert("RGBA")
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
             raise ValueError(f"{self.files[index]} cannot be read as a picture: {error}") from error
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
         side = min(picture.size)
         left, top = (picture.width - side) // 2, (picture.height - side) // 2
         square = picture.crop((left, top, left + side, top + side)).resize((self.size, self.size), Image.Resampling.LANCZOS)
         return torch.from_numpy(np.array(square)).permute(2, 0, 1) / 127.5 - 1
+
+
+def _in_bytes(picture: Image.Image) -> Image.Image:
+    """The same picture with a byte a channel: Pillow would cut off what lies above 255. Raises ValueError where nobody says what is white."""
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(picture) / 257).round().astype(np.uint8))         # 65535 = 255 * 257
+    if picture.mode in ("I", "F"):
+        raise ValueError(f"its pixels are {'floats' if picture.mode == 'F' else '32-bit integers'}, but they have to be bytes, or 16 bits of grey")
+    return picture
 
 
 def _check_split(split: str, known) -> None:

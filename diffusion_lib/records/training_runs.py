@@ -16,12 +16,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..pictures import image_grid, to_image
+from ..files import replacing, write_atomically
+from ..pictures import GAP, image_grid, to_image
 from ..training import History
 
 FOLDER = Path(__file__).parent
 KEPT = (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40)                      # minutes; the last one is always kept
-GAP = 2                                                      # pixels between the pictures of a strip, as `image_grid` lays them
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class RecordedRun:
         return self.history.seconds[-1] / 60
 
 
-def read_strip(file: Path, count: int) -> Tensor:
-    """The pictures of one strip that `runs.Record` wrote: (count, 3, H, W), in [-1, 1]."""
-    strip = picture_in(file)
-    height, width = strip.shape[1], (strip.shape[2] + GAP) // count - GAP
-    return torch.stack([strip[:, :, i * (width + GAP):][:, :height, :width] for i in range(count)])
+def read_strip(file: Path) -> Tensor:
+    """The square pictures of one strip that `runs.Record` wrote: (P, 3, H, H), in [-1, 1]."""
+    strip = picture_in(file)                                 # (3, H, P (H + GAP) - GAP)
+    side = strip.shape[1]
+    return strip.unfold(2, side, side + GAP).permute(2, 0, 1, 3)
 
 
 def picture_in(file: Path) -> Tensor:
@@ -68,17 +68,16 @@ def pack_run(folder: Path, recipe: str, destination: Path, kept: tuple[int, ...]
     """Make the two files of a run's folder.
 
     folder: holds record.json and strips/. recipe: its text. destination: NAME.json; NAME.webp is written beside it. kept:
-    which minutes, where the run has them. Raises FileNotFoundError where the folder holds no record.
+    which minutes, where the run has them. Nobody finds either file half written. Raises FileNotFoundError where the folder holds no record.
     """
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     strips = [strip for strip in record["strips"] if strip["minute"] in kept or strip is record["strips"][-1]]
-    count = len(record["prompts"]) or 8
-    rows = torch.cat([read_strip(folder / strip[kind], count) for kind in ("ema", "raw") for strip in strips])
+    rows = torch.stack([read_strip(folder / strip[kind]) for kind in ("ema", "raw") for strip in strips])    # (2 M, P, 3, H, H)
     values = {key: record[key] for key in ("hardware", "prompts", "sampler")} | {"recipe": recipe} | {
         key: [strip[key] for strip in strips] for key in ("minute", "step", "pictures")} | {"history": record["history"]}
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    destination.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
-    to_image(image_grid(rows, columns=count, gap=0)).save(destination.with_suffix(".webp"), lossless=True, quality=100, method=4)
+    write_atomically(destination, json.dumps(values, ensure_ascii=False))
+    with replacing(destination.with_suffix(".webp")) as part:
+        to_image(image_grid(rows.flatten(0, 1), columns=rows.shape[1], gap=0)).save(part, "WEBP", lossless=True, quality=100, method=4)
 
 
 def load_run(name: str, folder: Path = FOLDER) -> RecordedRun:
