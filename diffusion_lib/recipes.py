@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from .classification import classification_loss
 from .comprehension import BATCH
@@ -29,6 +29,7 @@ from .losses import TimeLaw, Weighting, as_velocity, diffusion_loss, logit_norma
 from .networks.classifier import Classifier, ClassifierConfig, PairClassifier
 from .networks.unet import UNet, UNetConfig
 from .process import V, Parameterization, parameterization_named
+from .random import torch_generator
 from .schedules import CosineSchedule, EDMSchedule, LinearBetaSchedule, RectifiedFlowSchedule
 from .settings import RecipeError, blamed_on, called, listed, named
 from .training import Loss, TrainConfig
@@ -185,7 +186,27 @@ def parse_recipe(text: str, name: str) -> Recipe:
     prompts = _prompts(sections["strip"], model, bool(sections["data"].get("scene"))) if "strip" in sections else ()
     dataset = named("[data]", DATA, sections["data"])
     captions = _captions(sections["comprehension"], model, dataset) if "comprehension" in sections else 0
+    _try(model, dataset, loss, config.seed)
     return Recipe(name, text, model, dataset, loss, config, prompts, captions)
+
+
+def _try(model: NeuralDenoiser | Classifier, dataset: Dataset, loss: Loss, seed: int) -> None:
+    """Ask about one picture, and learn nothing from it: what does not fit together is refused now, and not when the run begins."""
+    with torch.no_grad():
+        with blamed_on("[data]"):
+            sample = default_collate([dataset[0]])
+        x0, cond = sample if isinstance(sample, tuple | list) else (sample, None)
+        if isinstance(model, NeuralDenoiser) and cond is not None:
+            if (conditioner := _conditioner(model)) is None:
+                raise RecipeError("the section [conditioner] is missing, but each picture of [data] comes with a condition")
+            if isinstance(conditioner, TextConditioner) and not isinstance(dataset, CaptionedPets):
+                raise RecipeError("[conditioner] name is 'text', but only [data] name = \"captioned pets\" comes with words")
+            with blamed_on("[conditioner] does not fit [data]:"):
+                conditioner(cond, 1)
+        try:
+            loss(model, x0, cond, generator=torch_generator(seed, 0))
+        except (ValueError, IndexError, RuntimeError) as error:
+            raise RecipeError(f"[network] does not fit [data]: {error}") from error
 
 
 def _denoiser(sections: Mapping[str, Any]) -> tuple[NeuralDenoiser, Loss]:

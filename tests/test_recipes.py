@@ -16,6 +16,9 @@ from tiny import CLASSIFIER_RECIPE, RECIPE
 SHIPPED = sorted((Path(__file__).resolve().parent.parent / "recipes").glob("*.toml"))
 
 
+WITHOUT_WISHES = RECIPE[:RECIPE.index("[conditioner]")] + RECIPE[RECIPE.index("[diffusion]"):RECIPE.index("[strip]")]
+
+
 def changed(old: str, new: str) -> str:
     assert RECIPE.count(old) == 1, old
     return RECIPE.replace(old, new)
@@ -79,11 +82,13 @@ def test_reading_a_recipe_leaves_the_world_as_it_was():
 
 def test_a_folder_of_pictures_can_be_learned_from(tmp_path):
     Image.new("RGB", (20, 10), (255, 0, 0)).save(tmp_path / "red.png")
-    text = changed('name = "party pets"', f'name = "folder"\nfolder = "{tmp_path.as_posix()}"')
-    text = text[:text.index("[conditioner]")] + text[text.index("[diffusion]"):text.index("[strip]")]
+    text = WITHOUT_WISHES.replace('name = "party pets"', f'name = "folder"\nfolder = "{tmp_path.as_posix()}"')
     recipe = parse_recipe(text, "mine")
     assert recipe.shape == (3, 8, 8) and recipe.model.network.conditioner is None and recipe.prompts == ()
     assert (recipe.dataset[0] == torch.tensor([1.0, -1.0, -1.0]).reshape(3, 1, 1)).all()
+    (tmp_path / "red.png").write_bytes(b"broken")
+    with pytest.raises(RecipeError, match=r"\[data\] .*red.png cannot be read"):
+        parse_recipe(text, "mine")
 
 
 def test_a_classifier_has_recipes_too():
@@ -124,6 +129,12 @@ def test_a_classifier_has_recipes_too():
     (RECIPE[:RECIPE.index("[training]")], ("[training]", "missing")),
     (RECIPE + "\n[classification]\n", ("[diffusion]", "[classification]")),
     (changed("[data]", "[data"), ("TOML",)),
+    (WITHOUT_WISHES, ("[conditioner]", "missing", "[data]")),
+    (changed("size = 8", "size = 9"), ("[network]", "[data]", "(1, 3, 9, 9)", "multiples of 2")),
+    (changed("size = 8", "size = 8\nscene = true").partition("[strip]")[0], ("[conditioner]", "[data]", "(1, 2, 7)", "(1, 7)")),
+    (changed('"party pets"', '"captioned pets"'), ("[conditioner]", "[data]", "(1, 32)", "(1, 7)")),
+    (changed('name = "attributes"\nwidth = 16', 'name = "text"\nwidth = 32'), ("[conditioner]", "'text'", "captioned pets")),
+    (CLASSIFIER_RECIPE.replace("size = 8", "size = 16"), ("[network]", "[data]", "shapes")),
 ])
 def test_what_nobody_understands_is_refused_with_its_place(text, words):
     with pytest.raises(RecipeError) as error:
