@@ -18,6 +18,7 @@ from .random import Generator, rand, randn
 
 TimeLaw = Callable[[int, Generator | None], Tensor]          # (n, generator) -> (n,) float64 in [0, 1]
 Weighting = Callable[[Coefficients], Tensor]                 # coefficients at t -> (B, 1, ...)
+TINY = 1e-15                                                 # stands for 0 where something is divided by it: float32 holds 1 / TINY^2
 
 
 def uniform_t(n: int, generator: Generator | None = None) -> Tensor:
@@ -64,6 +65,7 @@ def min_snr(gamma: float, parameterization: Parameterization) -> Weighting:
         raise ValueError(f"gamma is {gamma}, but it has to be above 0 (the paper uses 5)")
 
     def weight(c: Coefficients) -> Tensor:
+        c = c._replace(alpha=c.alpha.clamp(min=TINY), sigma=c.sigma.clamp(min=TINY))
         a, b = parameterization.row(c)
         snr = (c.alpha / c.sigma) ** 2
         return snr.clamp(max=gamma) * (c.sigma / (c.alpha * b - c.sigma * a)) ** 2
@@ -84,6 +86,7 @@ def as_velocity(cleanest: float, parameterization: Parameterization) -> Weightin
         raise ValueError(f"cleanest is {cleanest}, but a sigma near clean data has to lie between 0 and 1")
 
     def weight(c: Coefficients) -> Tensor:
+        c = c._replace(sigma=c.sigma.clamp(min=TINY))
         a, b = parameterization.row(c)
         slope = c.d_alpha - c.d_sigma * c.alpha / c.sigma.clamp(min=cleanest)
         return (slope * c.sigma / (c.alpha * b - c.sigma * a)) ** 2

@@ -17,6 +17,9 @@ from .random import Generator, rand, randn
 from .schedules import NoiseSchedule
 
 
+THIN = 1e-30                                                 # a variance that stands for 0: neither 1 / THIN nor 1e6 / THIN is infinite
+
+
 class MixtureDenoiser(Denoiser):
     """Data drawn from a mixture of K Gaussians: p(x0) = sum_k w_k N(x0; m_k, C_k).
 
@@ -46,8 +49,9 @@ class MixtureDenoiser(Denoiser):
 
     def _components(self, x_t: Tensor, t) -> tuple[Tensor, Tensor, Coefficients]:
         """Of each component: S^-1 (x_t - alpha m) along its axes (B, K, D), and log p(k, x_t) (B, K)."""
+        _check_type(x_t, self.means)
         c = coefficients(self.schedule, t, x_t[:, None])     # each (B, 1, 1) or ()
-        variance = c.alpha**2 * self.eigenvalues + c.sigma**2
+        variance = (c.alpha**2 * self.eigenvalues + c.sigma**2).clamp(min=THIN)      # at t = 0 a flat component has none
         offset = torch.einsum("bkd,kde->bke", x_t[:, None] - c.alpha * self.means, self.axes)
         energy = (offset**2 / variance).sum(-1) + torch.log(2 * math.pi * variance).sum(-1)
         return offset / variance, self.log_weights - energy / 2, c
@@ -60,15 +64,17 @@ class MixtureDenoiser(Denoiser):
         """Which components each row may come from: (B, K) bool."""
         cond = torch.full((batch,), UNSAID) if cond is None else torch.as_tensor(cond)
         cond, components = cond.to(self.means.device), torch.arange(len(self.means), device=self.means.device)
-        if cond.shape != (batch,) or not ((UNSAID <= cond) & (cond < len(components))).all():
+        if cond.shape != (batch,) or cond.is_floating_point() or not ((UNSAID <= cond) & (cond < len(components))).all():
             raise ValueError(f"cond is {cond.tolist()}, but it has to name one of {len(components)} components for each of "
-                             f"the {batch} rows: 0 ... {len(components) - 1}, or {UNSAID} for any")
+                             f"the {batch} rows, in whole numbers: 0 ... {len(components) - 1}, or {UNSAID} for any")
+        if (self.log_weights[cond.clamp(min=0).long()].isinf() & (cond != UNSAID)).any():
+            raise ValueError(f"cond is {cond.tolist()}, but it cannot name a component of weight 0: nothing comes from there")
         anything = cond == UNSAID if keep is None else (cond == UNSAID) | ~keep.to(cond.device)
         return anything[:, None] | (cond[:, None] == components)
 
     def forward(self, x_t, t, cond=None, keep=None):
         """cond: (B,) whole numbers, the component that each row is wished to come from, or -1 for any; else as in `Denoiser`.
-        Raises ValueError where there is no such component."""
+        Raises ValueError where there is no such component or its weight is 0, and where x_t is of another type than the means."""
         pull, log_joint, c = self._components(x_t, t)
         log_joint = log_joint.masked_fill(~self._meant(cond, keep, len(x_t)), -torch.inf)
         r = torch.softmax(log_joint, dim=1)[..., None]                                          # (B, K, 1)
@@ -110,6 +116,7 @@ class EmpiricalDenoiser(Denoiser):
 
     def weights(self, x_t: Tensor, t: float | Tensor) -> Tensor:
         """p(data_i | x_t): how well each remembered picture explains x_t. x_t: (B, ...). Returns (B, N), rows sum to 1."""
+        _check_type(x_t, self.data)
         x, data = x_t.flatten(1), self.data.flatten(1)                                          # (B, D), (N, D)
         c = coefficients(self.schedule, t, x)
         # |x - alpha d|^2 without its |x|^2, which is the same for every d and so drops out of the softmax.
@@ -123,3 +130,8 @@ class EmpiricalDenoiser(Denoiser):
         eps = torch.where(c.sigma > 0, (x_t - c.alpha * x0) / c.sigma, torch.zeros_like(x_t))
         return Prediction(x0, eps, c)
 
+
+def _check_type(x_t: Tensor, known: Tensor) -> None:
+    """Raises ValueError unless a picture has the type of the numbers that an oracle is made of."""
+    if x_t.dtype != known.dtype:
+        raise ValueError(f"x_t has the type {x_t.dtype}, but this oracle is made of {known.dtype}: change either with .to(...)")

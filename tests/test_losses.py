@@ -182,6 +182,20 @@ def test_as_velocity_leaves_a_flow_as_it_is_and_grows_no_more_near_clean_data():
     assert (dl.as_velocity(0.1, dl.X0)(c)[~inside] <= (1 + 1 / 0.1) ** 2).all() and (~inside).any()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_weights_have_their_limits_at_both_ends(dtype):
+    """Where alpha or sigma is 0, the weight is what it comes to nearby."""
+    schedule = dl.RectifiedFlowSchedule()
+    first, near, last, nearly = (dl.coefficients(schedule, t, torch.zeros(1, 1, dtype=dtype)) for t in (0.0, 1e-6, 1.0, 1 - 1e-6))
+    for law in (lambda row: dl.min_snr(5.0, row), lambda row: dl.as_velocity(0.05, row)):
+        for row in (dl.X0, dl.EPS, dl.V, dl.FLOW):
+            assert max_error(law(row)(first), law(row)(near)) < 2e-3, row.name
+    for row in (dl.X0, dl.EPS, dl.V, dl.FLOW):
+        assert max_error(dl.min_snr(5.0, row)(last), dl.min_snr(5.0, row)(nearly)) < 2e-2, row.name
+    for row in (dl.X0, dl.V, dl.FLOW):
+        assert max_error(dl.as_velocity(0.05, row)(last), dl.as_velocity(0.05, row)(nearly)) < 2e-3, row.name
+
+
 def test_unit_weight():
     c = dl.coefficients(dl.CosineSchedule(), INSIDE, float64_noise(25, 3))
     assert torch.equal(dl.unit(c), torch.ones(25, 1, dtype=torch.float64))

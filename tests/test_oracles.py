@@ -76,11 +76,36 @@ def test_bayes_for_scores():
     assert max_error(found, slope) < 1e-9
 
 
-@pytest.mark.parametrize("cond", [[9] * 25, [-2] * 25, [0] * 24])
+@pytest.mark.parametrize("cond", [[9] * 25, [-2] * 25, [0] * 24, [0.5] * 25, [1.0] * 25])
 def test_a_wish_that_names_no_component(cond):
     mixture = rings(dl.CosineSchedule())
     with pytest.raises(ValueError, match="has to name one of"):
         mixture(float64_noise(25, 3), 0.5, torch.tensor(cond))
+
+
+def test_a_wish_for_what_never_comes():
+    mixture = dl.MixtureDenoiser(torch.tensor([1.0, 0.0]), torch.tensor([[0.0], [1.0]]), torch.ones(2, 1, 1), dl.CosineSchedule())
+    with pytest.raises(ValueError, match="component of weight 0"):
+        mixture(torch.zeros(2, 1), 0.5, torch.tensor([0, 1]))
+    assert max_error(mixture(torch.ones(2, 1), 0.5, torch.tensor([0, -1])).x0[0], mixture(torch.ones(2, 1), 0.5).x0[1]) < 1e-6
+
+
+@by_schedule
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_flat_components_near_clean_data(schedule, dtype):
+    """Of two lines through the plane the nearer one takes all, and on it nothing is moved."""
+    lines = dl.MixtureDenoiser(torch.ones(2), torch.tensor([[0.0, -1.0], [0.0, 1.0]]), torch.diag(torch.tensor([1.0, 0.0])).expand(2, 2, 2), schedule)
+    x_t = torch.tensor([[0.3, -0.9], [30.0, 0.8], [0.3, 1.0]], dtype=dtype)
+    found = lines.to(dtype)(x_t, 0.0)
+    assert max_error(found.x0, torch.tensor([[0.3, -1.0], [30.0, 1.0], [0.3, 1.0]], dtype=dtype)) < 1e-5
+    assert found.eps.isfinite().all() and lines.log_prob(x_t, 0.0).isfinite().all()
+
+
+@pytest.mark.parametrize("oracle", [dl.GaussianDenoiser(torch.zeros(3), torch.eye(3), dl.CosineSchedule()),
+                                    dl.EmpiricalDenoiser(torch.zeros(2, 3), dl.CosineSchedule())], ids=["gaussian", "empirical"])
+def test_pictures_of_another_type_are_refused(oracle):
+    with pytest.raises(ValueError, match="x_t has the type torch.float64, but this oracle is made of torch.float32"):
+        oracle(float64_noise(25, 3), 0.5)
 
 
 @by_schedule
