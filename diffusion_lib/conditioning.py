@@ -50,7 +50,7 @@ class AttributeConditioner(Conditioner):
 
     Each table has one more row, for "unsaid"; a prompt may leave out any attribute, and "nothing" leaves out all.
 
-    sizes: how many values each of the A attributes has, each at least 1. width: D.
+    sizes: how many values each of the A attributes has, each at least 1. width: D, at least 1. Raises ValueError otherwise.
     """
 
     def __init__(self, sizes: tuple[int, ...], width: int):
@@ -58,6 +58,8 @@ class AttributeConditioner(Conditioner):
         self.sizes, self.width = tuple(int(size) for size in sizes), int(width)
         if not self.sizes or min(self.sizes) < 1:
             raise ValueError(f"sizes is {sizes}, but there has to be at least one attribute, with at least one value each")
+        if width < 1:
+            raise ValueError(f"width is {width}, but it has to be at least 1")
         rows = torch.tensor([size + 1 for size in self.sizes])
         self.register_buffer("unsaid", rows.cumsum(0) - rows, persistent=False)   # (A,): row 0 of each table
         self.table = nn.Embedding(int(rows.sum()), width)
@@ -87,7 +89,7 @@ class AttributeConditioner(Conditioner):
 
 
 class ClassConditioner(AttributeConditioner):
-    """One class a picture: a single attribute. num_classes: at least 1. width: D."""
+    """One class a picture: a single attribute. num_classes, width (D): at least 1."""
 
     def __init__(self, num_classes: int, width: int):
         super().__init__((num_classes,), width)
@@ -108,15 +110,16 @@ class TextConditioner(Conditioner):
 
     "Nothing" is the empty text, of which only the beginning is left; `vector` is what the reader makes of that beginning.
 
-    vocabulary: the words it knows. width: D, a multiple of 32. layers: of the reader, at least 1.
+    vocabulary: the words it knows. width: D, a multiple of 32. layers: of the reader. Both at least 1, else ValueError.
     """
 
     gives_words = True
 
     def __init__(self, vocabulary: Vocabulary, width: int = 128, layers: int = 2):
         super().__init__()
-        if layers < 1:
-            raise ValueError(f"layers is {layers}, but the reader needs at least 1")
+        for name, number in (("width", width), ("layers", layers)):
+            if number < 1:
+                raise ValueError(f"{name} is {number}, but the reader needs at least 1")
         self.vocabulary, self.width, self.layers = vocabulary, int(width), int(layers)
         self.reader = TextEncoder(len(vocabulary.words), vocabulary.length, self.width, self.layers)
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from diffusion_lib.conditioning import AttributeConditioner, ClassConditioner
+from diffusion_lib.conditioning import AttributeConditioner, ClassConditioner, TextConditioner
+from diffusion_lib.words import Vocabulary
 from exact import max_error
 
 SIZES = (3, 4, 2)
@@ -85,3 +86,11 @@ def test_impossible_sizes_are_refused():
         AttributeConditioner((), 8)
     with pytest.raises(ValueError, match="sizes"):
         AttributeConditioner((3, 0), 8)
+
+
+@pytest.mark.parametrize("width", [0, -32])
+@pytest.mark.parametrize("make", [lambda width: AttributeConditioner(SIZES, width), lambda width: ClassConditioner(5, width),
+                                  lambda width: TextConditioner(Vocabulary(("cat",), 3), width)], ids=["attributes", "class", "text"])
+def test_impossible_widths_are_refused(make, width):
+    with pytest.raises(ValueError, match=f"width is {width}"):
+        make(width)

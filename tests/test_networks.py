@@ -182,6 +182,8 @@ def test_condition_without_a_conditioner_is_refused():
 @pytest.mark.parametrize("wrong, says", [
     (dict(widths=(60, 128)), "widths is 60"), (dict(stem=12), "stem is 12"), (dict(embedding=0), "embedding is 0"),
     (dict(channels=0), "channels is 0"), (dict(blocks=(2, 0)), "blocks is 0"), (dict(patch=0), "patch is 0"),
+    (dict(widths=(64, 40)), "width is 40, .* a multiple of 32"), (dict(widths=(40, 64), attention=(True, False)), "width is 40"),
+    (dict(widths=(40, 64), reads=(0,)), "width is 40"),
     (dict(widths=(64,)), "1, 2 and 2 entries"), (dict(widths=(), blocks=(), attention=()), "0, 0 and 0 entries"),
 ])
 def test_impossible_shapes_of_a_network_are_refused(wrong, says):

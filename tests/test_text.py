@@ -123,6 +123,13 @@ def test_recorded_attention_sums_to_one_and_leaves_no_trace(network):
         assert torch.equal(listened, network(x, log_snr, ["a cat", "a red dog"])) and len(looks) == 2
 
 
+def test_recorded_names_begin_where_one_listens(network):
+    model = dl.NeuralDenoiser(network, dl.CosineSchedule())
+    with torch.no_grad(), dl.attention.recorded(model) as outside, dl.attention.recorded(model.network) as inside:
+        model(picture(2, 3, 16, 16), 0.5, ["a cat", "a red dog"])
+    assert "up.0.0.words" in inside[0] and set(outside[0]) == {f"network.{name}" for name in inside[0]}
+
+
 def test_a_model_of_text_is_rebuilt_from_its_file(network, tmp_path):
     model = dl.NeuralDenoiser(network, dl.RectifiedFlowSchedule(), dl.FLOW)
     dl.save_checkpoint(tmp_path / "text.safetensors", model)

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from .layers import GROUPS, zeroed
 
+HEAD = 32                                                    # width of one head, where nothing else is said
+
 
 class Attention(nn.Module):
     """The formula above, in heads. Its weights pass through the module `softmax`, where `recorded` can listen.
@@ -43,7 +45,7 @@ class SelfAttention(nn.Module):
     width: C, a multiple of 8. head_width: of one head; C has to be a multiple of it. The last layer begins at zero.
     """
 
-    def __init__(self, width: int, head_width: int = 32):
+    def __init__(self, width: int, head_width: int = HEAD):
         super().__init__()
         self.norm, self.attend = nn.GroupNorm(GROUPS, width), Attention(heads_of(width, head_width))
         self.qkv = nn.Linear(width, 3 * width)
@@ -63,7 +65,7 @@ class CrossAttention(nn.Module):
     Reference: Rombach et al. 2022, section 3.3.
     """
 
-    def __init__(self, width: int, words: int, head_width: int = 32):
+    def __init__(self, width: int, words: int, head_width: int = HEAD):
         super().__init__()
         self.norm, self.attend = nn.GroupNorm(GROUPS, width), Attention(heads_of(width, head_width))
         self.q, self.kv = nn.Linear(width, width), nn.Linear(words, 2 * width)
@@ -76,7 +78,7 @@ class CrossAttention(nn.Module):
         return x + h.transpose(1, 2).reshape(x.shape)        # (B, C, H, W)
 
 
-def heads_of(width: int, head_width: int) -> int:
+def heads_of(width: int, head_width: int = HEAD) -> int:
     """How many heads of one width make up another. Raises ValueError where they do not."""
     if width % head_width:
         raise ValueError(f"width is {width}, but attention with heads of {head_width} needs a multiple of {head_width}")
@@ -87,11 +89,12 @@ def heads_of(width: int, head_width: int) -> int:
 def recorded(network: nn.Module) -> Iterator[list[dict[str, Tensor]]]:
     """While this lasts, listen to where the places look for words.
 
-        with recorded(denoiser) as looks:
+        with recorded(denoiser.network) as looks:
             denoiser(x_t, t, ["a cat"])                      # looks[0]: {"up.0.0.words": (B, heads, H W, M) weights, ...}
 
-    Gives a list that grows by one dict with each call of the network: name of each `CrossAttention` -> its weights, each
-    row of which sums to 1 over the M words (the first is the beginning of the text).
+    network: what has such blocks inside; their names begin from there. Gives a list that grows by one dict with each call of
+    the network: name of each `CrossAttention` -> its weights, each row of which sums to 1 over the M words (the first is the
+    beginning of the text).
     """
     looks: list[dict[str, Tensor]] = []
     blocks = {module: name for name, module in network.named_modules() if isinstance(module, CrossAttention)}

@@ -11,14 +11,14 @@ Reference: Vaswani et al. 2017, section 3 (with the norms first: Xiong et al. 20
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import Attention, heads_of
+from .attention import HEAD, Attention, heads_of
 from .layers import zeroed
 
 
 class ReadingLayer(nn.Module):
     """x + attention to the other words, then x + an MLP for each word. width: D, a multiple of head_width. Begins as the identity."""
 
-    def __init__(self, width: int, head_width: int = 32):
+    def __init__(self, width: int, head_width: int = HEAD):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attend = Attention(heads_of(width, head_width))

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..conditioning import Conditioner, Embedding
-from .attention import CrossAttention, SelfAttention
+from .attention import CrossAttention, SelfAttention, heads_of
 from .layers import GROUPS, Downsample, LogSNREmbedding, ResidualBlock, Upsample, check_width, zeroed
 
 
@@ -33,7 +33,8 @@ class UNetConfig:
     condition. reads: the levels, 0 the finest, whose blocks are followed by cross-attention to the words of the prompt.
     places: whether the network is told where each pixel lies, as two more channels at its input (Liu et al. 2018); without,
     it only guesses this from the border, which is too little where "left" and "right" have to be understood.
-    stem, widths and embedding are multiples of 8. Raises ValueError where one of these does not hold.
+    stem, widths and embedding are multiples of 8; widths of levels with attention to places or words, as the last one always has,
+    are multiples of 32, the width of a head. Raises ValueError where one of these does not hold.
     """
 
     channels: int = 3
@@ -57,6 +58,9 @@ class UNetConfig:
                              "but each level needs one of each")
         if not all(0 <= level < len(self.widths) for level in self.reads):
             raise ValueError(f"reads is {self.reads}, but its levels have to lie between 0 and {len(self.widths) - 1}")
+        for level, width in enumerate(self.widths):
+            if self.attention[level] or level in self.reads or level == len(self.widths) - 1:
+                heads_of(width)
 
     @property
     def factor(self) -> int:
