@@ -16,7 +16,8 @@ def batches(dataset: Dataset, batch_size: int, seed: int, *, start: int = 0, ran
     """The batches of steps start, start + 1, ...: endless, and the same whoever asks.
 
     dataset: map-style. With a length, it is gone through in a new order (of `seed`) each epoch; without one it is taken to
-    be endless, and read in its own order. A batch is what `dataset.__getitems__` gives, or the collated samples.
+    be endless, and read in its own order. A batch is its samples, collated; where `dataset.__getitems__` gives anything but a
+    list of samples, that is the batch as it is.
     batch_size: pictures a step, over all processes. rank, processes: this process takes every `processes`-th picture of
     each batch, from the `rank`-th on. workers: further processes that prepare batches ahead.
     Raises ValueError where the dataset is empty.

@@ -85,7 +85,7 @@ def shadows(points: Tensor, directions: int = 256, generator: Generator | None =
     if directions < 1:
         raise ValueError(f"directions is {directions}, but there has to be at least 1")
     u = randn((points.shape[1], directions), generator or CounterGenerator(0), points.device, points.dtype)
-    rows = (u / u.norm(dim=0)).T @ points.T                  # (directions, N); NumPy sorts them six times as fast as PyTorch
+    rows = (u / u.norm(dim=0)).T @ points.detach().T                  # (directions, N); NumPy sorts them six times as fast as PyTorch
     return torch.from_numpy(np.sort(rows.cpu().numpy(), axis=1)).to(points.device).T
 
 
@@ -197,9 +197,12 @@ def nearest(points: Tensor, others: Iterable[Tensor]) -> Tensor:
 
     points: (N, D). others: in one or more parts (M, D), which come one after the other: together they may be more than the
     memory holds. Returns (N,), in the type of the points. Computed with products, which is fast; float32 distances below a
-    thousandth of the points' lengths are rounding.
+    thousandth of the points' lengths are rounding. Raises ValueError where there are no others.
     """
-    return reduce(torch.minimum, (torch.cdist(points, part).amin(1) for part in others))
+    distances = (torch.cdist(points, part).amin(1) for part in others)
+    if (first := next(distances, None)) is None:
+        raise ValueError("others is empty, but there has to be at least one part (M, D)")
+    return reduce(torch.minimum, distances, first)
 
 
 class Share(NamedTuple):

@@ -5,6 +5,7 @@ gradients point into few directions again and again: the loud ones are learned f
 directions of a matrix the same length, which costs a few small matrix products and saves many steps.
 """
 
+import inspect
 from collections.abc import Callable
 
 import torch
@@ -58,7 +59,8 @@ class Muon(AdamW):
             length = 0.2 * max(direction.shape) ** 0.5
             weight.mul_(1 - lr * self.weight_decay).add_(orthogonal(direction).view_as(weight), alpha=-lr * length)
             weight.grad = None                               # AdamW passes over what has no gradient
-        return super().step()
+        # AdamW's step without the hooks around it: those around this one are the same ones.
+        return inspect.unwrap(AdamW.step, stop=lambda step: not getattr(step, "hooked", False))(self)
 
 
 def orthogonal(matrix: Tensor, rounds: int = 5) -> Tensor:

@@ -121,7 +121,8 @@ class DPMSolverPP2M(Sampler):
         D   = x0_t + h / (2 h_before) (x0_t - x0_before)
 
     As e^-h = alpha_t sigma_s / (alpha_s sigma_t), the first line is the step of DDIM with D in the place of x0, and so it is
-    written here. First order on the first step and wherever lambda is infinite (at t = 0, and at t = 1 when alpha = 0 there).
+    written here. First order on the first step and wherever lambda is infinite (at t = 0, and at t = 1 where alpha is exactly 0:
+    the cosine schedule's is 6e-17 there, so its h_before is large, and the second step takes a hundredth of the difference).
     Reference: Lu et al. 2022 (DPM-Solver++), algorithm 2; their lambda is half of ours.
     """
 

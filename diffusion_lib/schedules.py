@@ -205,10 +205,13 @@ def karras_times(steps: int, schedule: NoiseSchedule, noisiest: float = 80.0, cl
     """Equal strides in (sigma / alpha)^(1 / rho): small steps where the picture is nearly clean.
 
     The first `steps` times run from sigma / alpha = noisiest to cleanest (or the schedule's own ends, where those
-    come first); the last stride goes from there to t = 0 at once. Reference: Karras et al. 2022, eq. 5.
+    come first); the last stride goes from there to t = 0 at once. Raises ValueError as `log_snr_times`.
+    Reference: Karras et al. 2022, eq. 5.
     """
     ramp = torch.linspace(0, 1, _checked(steps), dtype=torch.float64)
     noisiest, cleanest = min(noisiest, _noise_to_signal(schedule, 1)), max(cleanest, _noise_to_signal(schedule, 0))
+    if not noisiest > cleanest:
+        raise ValueError(f"noisiest and cleanest are {noisiest:g} and {cleanest:g} within this schedule, but noisiest has to be above cleanest")
     ratio = (noisiest ** (1 / rho) + ramp * (cleanest ** (1 / rho) - noisiest ** (1 / rho))) ** rho
     return torch.cat([schedule.time_of(-2 * torch.log(ratio)), torch.zeros(1, dtype=torch.float64)])
 
@@ -217,8 +220,11 @@ def log_snr_times(steps: int, schedule: NoiseSchedule, lowest: float = -9.0, hig
     """Equal strides in log-SNR, and one last stride to t = 0, where log-SNR is infinite.
 
     The first `steps` times run from log-SNR = `lowest` to `highest`, in nats, or between the schedule's own ends where
-    those come first. Raises ValueError unless `steps` is a whole number, at least 1. Reference: Lu et al. 2022, section 3.3.
+    those come first. Raises ValueError unless `steps` is a whole number, at least 1, and where the times would not fall.
+    Reference: Lu et al. 2022, section 3.3.
     """
     lowest, highest = max(lowest, float(schedule.log_snr(1.0))), min(highest, float(schedule.log_snr(0.0)))
+    if not lowest < highest:
+        raise ValueError(f"lowest and highest are {lowest:g} and {highest:g} within this schedule, but lowest has to be below highest")
     ramp = torch.linspace(lowest, highest, _checked(steps), dtype=torch.float64)
     return torch.cat([schedule.time_of(ramp), torch.zeros(1, dtype=torch.float64)])

@@ -51,5 +51,15 @@ def test_endless_sets_are_read_in_their_own_order():
     assert taken(Endless(), 3, 2) == [[0, 1, 2], [3, 4, 5]]
 
 
+class Prepared(Endless):
+    def __getitems__(self, places):
+        return {"places": torch.tensor(places)}
+
+
+def test_a_batch_that_is_no_list_of_samples_is_handed_on_as_it_is():
+    batch = next(batches(Prepared(), 3, 0))
+    assert batch["places"].tolist() == [0, 1, 2]
+
+
 def test_workers_change_nothing():
     assert taken(Numbers(10), 4, 4, workers=2) == taken(Numbers(10), 4, 4)

@@ -192,6 +192,11 @@ def test_blur_is_seen(real_details):
     assert over_floor(details(blurred), real) > 1.3
 
 
+def test_a_shadow_asks_for_no_gradient():
+    points = noise(20, 3)
+    assert torch.equal(shadows(points.clone().requires_grad_()), shadows(points))
+
+
 # Nearest
 
 def test_nearest_by_hand():
@@ -269,6 +274,7 @@ def test_the_interval_holds_the_true_share_as_often_as_it_says():
     (lambda: sliced_wasserstein(noise(4, 2), noise(4, 2), directions=0), "directions is 0"),
     (lambda: precision_recall(noise(3, 2), noise(9, 2), k=3), "k is 3"),
     (lambda: share(torch.tensor([0.5])), "float32"),
+    (lambda: nearest(noise(4, 2), []), "others is empty"),
 ])
 def test_bad_input_is_named(call, named):
     with pytest.raises(ValueError) as error:

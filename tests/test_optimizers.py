@@ -77,6 +77,18 @@ def test_an_unknown_optimizer_is_refused_by_name():
         dl.TrainConfig(steps=1, optimizer="sgd")
 
 
+def test_a_hook_runs_once_a_step():
+    """Also after an AdamW was made, which puts its own hooks around the step that Muon ends with."""
+    model, calls = nn.Linear(32, 32), []
+    torch.optim.AdamW(model.parameters())
+    optimizer = Muon(model, weight_decay=0.0)
+    optimizer.register_step_pre_hook(lambda *_: calls.append("before"))
+    optimizer.register_step_post_hook(lambda *_: calls.append("after"))
+    model(torch.ones(1, 32)).sum().backward()
+    optimizer.step()
+    assert calls == ["before", "after"]
+
+
 def test_a_closure_is_refused():
     with pytest.raises(ValueError, match="closure is given"):
         Muon(nn.Linear(32, 32), weight_decay=0.0).step(lambda: 0.0)

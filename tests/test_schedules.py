@@ -148,6 +148,9 @@ def test_time_outside_is_refused(schedule, t):
     (lambda: dl.LinearBetaSchedule(1), "num_steps is 1"), (lambda: dl.LinearBetaSchedule(beta_end=1.5), "beta_start and beta_end"),
     (lambda: dl.uniform_times(0), "steps is 0"), (lambda: dl.uniform_times(2.5), "steps is 2.5"),
     (lambda: dl.karras_times(0, dl.EDMSchedule()), "steps is 0"), (lambda: dl.log_snr_times(-3, dl.EDMSchedule()), "steps is -3"),
+    (lambda: dl.karras_times(5, dl.EDMSchedule(), 0.002, 80.0), "noisiest and cleanest are 0.002 and 80"),
+    (lambda: dl.log_snr_times(5, dl.CosineSchedule(), 9.0, -9.0), "lowest and highest are 9 and -9"),
+    (lambda: dl.karras_times(5, dl.EDMSchedule(1.0), 80.0, 2.0), "noisiest and cleanest are 1 and 2 within this schedule"),
 ])
 def test_bad_arguments(make, argument):
     with pytest.raises(ValueError, match=argument):
