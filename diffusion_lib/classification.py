@@ -32,5 +32,6 @@ def classification_loss(classifier: nn.Module, x: Tensor, attributes: Tensor, *,
     A loss for `train`; as no time is drawn, t is 0 everywhere.
     """
     logits = classifier(augment(x, noise, shift, generator))
-    per_sample = sum(nn.functional.cross_entropy(part.float(), wanted, reduction="none") for part, wanted in zip(logits, attributes.flatten(1).T))
+    questions = zip(logits, attributes.flatten(1).T, strict=True)
+    per_sample = sum(nn.functional.cross_entropy(part.float(), wanted, reduction="none") for part, wanted in questions)
     return LossTerms(per_sample.mean(), per_sample, torch.zeros(len(x), dtype=torch.float64))

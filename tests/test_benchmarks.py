@@ -272,12 +272,12 @@ def test_a_record_does_not_go_on_with_other_settings_or_another_judge(tmp_path, 
     there = a_run("azula", 1, 0, point(1), settings=settings)
     speed.change(file, lambda whole: {**whole, "runs": [there]})
     monkeypatch.setattr(speed, "lines", lambda *_: pytest.fail("it was run again"))
-    speed.run("azula", "as documented", 1, 0, 0.0, {}, file)                     # all its points are there
+    speed.run("azula", "as documented", 1, 0, {}, file)                     # all its points are there
     with pytest.raises(ValueError, match="judging of azula, .* are {'pictures': 9}.* had {'pictures': 8}: take it out"):
-        speed.run("azula", "as documented", 1, 0, 0.0, {"pictures": 9}, file)
+        speed.run("azula", "as documented", 1, 0, {"pictures": 9}, file)
     speed.change(file, lambda whole: {**whole, "runs": [there | {"settings": settings | {"lr": 7.0}}]})
     with pytest.raises(ValueError, match="settings of azula, as documented, are .* had .*7.0"):
-        speed.run("azula", "as documented", 1, 0, 0.0, {}, file)
+        speed.run("azula", "as documented", 1, 0, {}, file)
 
 
 def test_only_runs_with_the_chosen_settings_are_counted():
