@@ -51,6 +51,11 @@ def judged(model: nn.Module, size: int) -> tuple[dict[str, float], Tensor]:
     return {attribute: share.value for attribute, share in found.items()}, drawn
 
 
+def made_on() -> dict[str, str]:
+    """On what a run was made, and when."""
+    return {"hardware": hardware(torch.device("cpu")), "date": date.today().isoformat()}
+
+
 # The command ---------------------------------------------------------------------------------------------------------
 
 def compare(about: str, record: Path, variants: list[str], measure: Measure, facts: dict, seconds: float) -> None:
@@ -75,8 +80,7 @@ def compare(about: str, record: Path, variants: list[str], measure: Measure, fac
         for seed in options.seeds:                           # seeds outside, so that an interrupted bench has all variants
             for name in options.variants:
                 if not any((run["variant"], run["seed"]) == (name, seed) for run in read(options.record)["runs"]):
-                    row = {"variant": name, "seed": seed, **measure(name, options.seconds, seed),
-                           "hardware": hardware(torch.device("cpu")), "date": date.today().isoformat()}
+                    row = {"variant": name, "seed": seed, **measure(name, options.seconds, seed), **made_on()}
                     add(options.record, head, row, variants)
     print(table(read(options.record)["runs"], variants))
 
