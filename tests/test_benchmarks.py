@@ -24,9 +24,11 @@ from peers import OURS, SETTINGS, standings  # noqa: E402
 from peers.common import AttributeSum, Pupil, Steps, Stopwatch, View, agrees, silenced, told  # noqa: E402
 from scripts import quiet  # noqa: E402
 
+from diffusion_lib import zoo  # noqa: E402
 from diffusion_lib.conditioning import UNSAID  # noqa: E402
 from diffusion_lib.data.pets import SIZES  # noqa: E402
 from diffusion_lib.denoisers import NeuralDenoiser  # noqa: E402
+from diffusion_lib.judging import prompts  # noqa: E402
 from diffusion_lib.process import EPS  # noqa: E402
 from diffusion_lib.recipes import read_recipe  # noqa: E402
 from diffusion_lib.schedules import LinearBetaSchedule  # noqa: E402
@@ -472,9 +474,24 @@ def test_equal_calls_are_fewer_steps_for_who_asks_twice():
     assert diffusers.__version__
 
 
+def test_every_sampler_without_luck_goes_towards_one_end():
+    """The static is the same for all, so more calls bring each of them nearer to the picture of Heun's method with many."""
+    pytest.importorskip("diffusers")
+    import sampling_speed as sampling
+    model, names = zoo.load(sampling.MODEL), ("ours: DDIM", "ours: DPM-Solver++(2M)", "diffusers: DPMSolverMultistep, flow", "diffusers: DDIM")
+    judge = sampling.Judge.__new__(sampling.Judge)           # without pictures to compare with
+    judge.static, judge.asked = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(3)), prompts(1, 3)
+    end = judge.drawn(sampling.ours(sampling.Heun()), model, 20)
+    for name in names:
+        few, many = ((judge.drawn(sampling.SAMPLERS[name][0], model, steps) - end).square().mean().sqrt() for steps in (4, 20))
+        assert many < 0.6 * few and many < 0.05, (name, few, many)
+
+
 def test_the_table_of_samplers_prints_what_there_is():
     import sampling_speed as sampling
-    rows = [{"sampler": "ours: DDIM", "budget": 10, "found": 0.5, "frechet": 3.25},
-            {"sampler": "ours: Heun", "budget": 5, "found": 0.125, "frechet": 7.0}]
+    rows = [{"sampler": "ours: DDIM", "budget": 10, "found": 0.5, "frechet": 3.25, "error": 0.0625},
+            {"sampler": "ours: Heun", "budget": 5, "found": 0.125, "frechet": 7.0, "error": 0.25},
+            {"sampler": "ours: ancestral", "budget": 5, "found": 0.25, "frechet": 8.0, "error": None}]
     text = sampling.table({"rows": rows, "loop": [{"model": "pets32", "batch": 16, "ms a call": 2.0, "ms a step": 2.02, "overhead": 0.01}]})
     assert re.search(r"ours: DDIM +- +0\.500", text) and re.search(r"ours: Heun +7\.00 +-", text) and "+1.0%" in text
+    assert re.search(r"ours: DDIM +- +0\.0625", text) and text.count("ours: ancestral") == 2
