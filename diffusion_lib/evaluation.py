@@ -85,7 +85,7 @@ def shadows(points: Tensor, directions: int = 256, generator: Generator | None =
     if directions < 1:
         raise ValueError(f"directions is {directions}, but there has to be at least 1")
     u = randn((points.shape[1], directions), generator or CounterGenerator(0), points.device, points.dtype)
-    rows = (u / u.norm(dim=0)).T @ points.detach().T                  # (directions, N); NumPy sorts them six times as fast as PyTorch
+    rows = (u / u.norm(dim=0)).T @ points.detach().T         # (directions, N); NumPy sorts them six times as fast as PyTorch
     return torch.from_numpy(np.sort(rows.cpu().numpy(), axis=1)).to(points.device).T
 
 

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
+from numbers import Integral
 from pathlib import Path
 
 import torch
@@ -76,7 +77,7 @@ class TrainConfig:
         optional = ("steps", "minutes", "grad_clip", "checkpoint_every", "checkpoint_minutes")
         for name in ("steps", "batch_size", "warmup", "seed", "workers", "log_every", "checkpoint_every"):
             value = getattr(self, name)
-            _require(isinstance(value, int) or (value is None and name in optional), name, value, "has to be a whole number")
+            _require(isinstance(value, Integral) or (value is None and name in optional), name, value, "has to be a whole number")
         for name in ("batch_size", "lr", "log_every", *optional):
             value = getattr(self, name)
             _require(value > 0 if value is not None else name in optional, name, value, "has to be above 0")
