@@ -6,6 +6,7 @@ JavaScript runs in Node.js here, which `make` installs where the machine has non
 import base64
 import gzip
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -386,3 +387,12 @@ def test_javascript_reads_as_python_does():
             assert cut == split(text), text
             assert read["numbers"] == row[row > 0].tolist() and tuple(read["words"]) == words.read(text).words, text
             assert bool(read["repaired"] or read["unknown"] or read["tooMany"]) == bool(words.read(text).notices), text
+
+
+def test_what_the_page_reads_with_is_the_same_every_time():
+    """Its address changes with it, so it must not hang on the order of a set, which differs from process to process."""
+    code = ("import json, diffusion_lib as dl\nfrom diffusion_lib.engine import words_of\n"
+            "print(json.dumps(words_of(dl.zoo.load('pets32-text').network.conditioner.vocabulary)))")
+    first, second = (subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True,
+                                    text=True, check=True).stdout for seed in ("1", "2"))
+    assert first == second and "కుక్కకు" in json.loads(first)["words"]

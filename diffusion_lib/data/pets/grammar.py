@@ -175,7 +175,7 @@ class Grammar:
         elsewhere = {word for text in (*self._texts(spoken), *self._templates(), *self.instructions) for word in split(HOLE.sub(" ", text))}
         found = {word: "" for text in self.scenes for word in split(HOLE.sub(" ", text))}
         for noun in (noun for noun in self._nouns() if not isinstance(noun, str)):
-            found |= {word: plain for form in noun.keys() - spoken for word, plain in zip(split(noun[form]), split(noun[""]))}
+            found |= {word: plain for form in noun if form not in spoken for word, plain in zip(split(noun[form]), split(noun[""]))}
         return {word: plain for word, plain in found.items() if word not in elsewhere}
 
     def _nouns(self) -> list[Word]:
