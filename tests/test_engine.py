@@ -394,5 +394,5 @@ def test_what_the_page_reads_with_is_the_same_every_time():
     code = ("import json, diffusion_lib as dl\nfrom diffusion_lib.engine import words_of\n"
             "print(json.dumps(words_of(dl.zoo.load('pets32-text').network.conditioner.vocabulary)))")
     first, second = (subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True,
-                                    text=True, check=True).stdout for seed in ("1", "2"))
+                                    text=True, check=True).stdout for seed in ("3", "4"))
     assert first == second and "కుక్కకు" in json.loads(first)["words"]
