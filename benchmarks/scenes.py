@@ -12,8 +12,6 @@ right words bring that is lost where the sides are wrong,
 
 0 for a network that hears only which words occur. Whether its pictures will be grainy can be seen early too: the upper corners of
 every scene are of one flat colour, and grain is the standard deviation of a guess there, mean over all times.
-
-The card of scenes64-text shows the record, diffusion_lib/records/scenes.json.
 """
 
 import argparse
@@ -34,7 +32,7 @@ from diffusion_lib.random import CounterGenerator, randn
 from diffusion_lib.recipes import Recipe, parse_recipe
 from diffusion_lib.runs import read_first
 from diffusion_lib.training import train
-from equal_time import RECORDS, ROOT, add, learn, made_on, read
+from equal_time import ROOT, add, learn, made_on, read
 from training_tricks import changed
 
 VARIANTS: dict[str, dict[str, str]] = {                      # name: what stands in the recipe instead
@@ -135,19 +133,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300, help="CPU seconds of training for each run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
-    parser.add_argument("--record", type=Path, help="where rows are kept (default: diffusion_lib/records/scenes.json; costs alone: runs/scenes_0.json)")
+    parser.add_argument("--record", type=Path, help="where rows are kept (default: runs/scenes_SECONDS.json)")
     parser.add_argument("--table", action="store_true", help="print the record and stop")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    record = options.record or (RECORDS / "scenes.json" if options.seconds else ROOT / "runs" / "scenes_0.json")
+    record = options.record or ROOT / "runs" / f"scenes_{options.seconds:g}.json"
     record.parent.mkdir(exist_ok=True)
-    if not options.table and (there := read(record).get("seconds", options.seconds)) != options.seconds:
-        raise SystemExit(f"{record} holds runs of {there:g} s, which cannot be compared with {options.seconds:g} s: give the same number, or another --record")
     todo = [] if options.table else [(name, seed) for seed in options.seeds for name in options.variants]
     for name, seed in todo:
         if not any((run["variant"], run["seed"]) == (name, seed) for run in read(record)["runs"]):
             row = {"variant": name, "seed": seed, **measure(name, options.seconds, seed), **made_on()}
-            add(record, {"made by": f"benchmarks/scenes.py --seconds {options.seconds:g}", "seconds": options.seconds}, row, list(VARIANTS))
+            add(record, {"made by": f"benchmarks/scenes.py --seconds {options.seconds:g}"}, row, list(VARIANTS))
     print(table(read(record)["runs"]))
 
 

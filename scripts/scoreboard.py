@@ -264,11 +264,11 @@ def comparison(name: str, record: dict) -> str:
     rows = []
     for variant in dict.fromkeys(run["variant"] for run in record["runs"]):
         runs = [run for run in record["runs"] if run["variant"] == variant]
-        rows.append([variant, ", ".join(str(run["seed"]) for run in runs), f"{fmean(run['pictures'] for run in runs):,.0f}",
+        rows.append([variant, hardware_of(runs), ", ".join(str(run["seed"]) for run in runs), f"{fmean(run['pictures'] for run in runs):,.0f}",
                      *(mean([of(run) for run in runs]) for of in columns.values())])
-    about = (f"{record['seconds']:g} CPU seconds of training each, {made_on(record['runs'])}; {record['judged pictures']} pictures judged a run "
+    about = (f"{record['seconds']:g} CPU seconds of training each, {when(record['runs'])}; {record['judged pictures']} pictures judged a run "
              f"(`{record['made by']}`). Mean ± standard deviation over seeds.")
-    return "\n\n".join([f"### {name}", about, table(["variant", "seeds", "pictures seen", *columns], rows)])
+    return "\n\n".join([f"### {name}", about, table(["variant", "hardware", "seeds", "pictures seen", *columns], rows)])
 
 
 def start(record: dict) -> str:
@@ -290,14 +290,15 @@ def race(name: str, record: dict) -> str:
         if not (ends := together(own)):
             continue
         (library, choice, minutes), come = kind, ends[0]["minute"]
-        rows.append([library, choice, f"{minutes:g}" if come == minutes else f"{come:g} of {minutes:g}",
+        rows.append([library, choice, hardware_of(own), f"{minutes:g}" if come == minutes else f"{come:g} of {minutes:g}",
                      ", ".join(str(run["seed"]) for run in own), f"{fmean(end['pictures'] for end in ends):,.0f}",
                      *(mean([end[quality] for end in ends]) for quality in ("seen", "held_out", "frechet")),
                      mean([run["frechet_floor"] for run in own])])
-    about = (f"The same pictures, number of parameters and judge for all (`{record['made by']}`), {made_on(runs)}; minutes and seeds as in the "
-             f"table. Means, ± standard deviations where there are several seeds.")
+    about = (f"The same pictures, number of parameters and judge for all (`{record['made by']}`), {when(runs)}; minutes, seeds and hardware "
+             f"as in the table. Means, ± standard deviations where there are several seeds.")
     return "\n\n".join([f"### {name}", about, table(
-        ["library", "settings", "minutes", "seeds", "pictures seen", "all right, seen", "all right, held out", "Fréchet distance", "its floor"], rows),
+        ["library", "settings", "hardware", "minutes", "seeds", "pictures seen", "all right, seen", "all right, held out", "Fréchet distance", "its floor"],
+        rows),
         *goal(record)])
 
 
@@ -332,10 +333,15 @@ def walk(name: str, record: dict) -> str:
     return "\n\n".join(parts)
 
 
-def made_on(runs: list[dict]) -> str:
-    """On what runs were made, and when: "on 1 core of a processor, 2026-11-21 to 2026-11-22"."""
-    hardware, dates = (sorted({run.get(what, NOT_RECORDED) for run in runs}) for what in ("hardware", "date"))
-    return f"on {' and '.join(hardware)}, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}"
+def when(runs: list[dict]) -> str:
+    """When runs were made: "2026-11-21 to 2026-11-22"."""
+    dates = sorted({run.get("date", NOT_RECORDED) for run in runs})
+    return " to ".join(dict.fromkeys((dates[0], dates[-1])))
+
+
+def hardware_of(runs: list[dict]) -> str:
+    """On what runs were made."""
+    return " and ".join(dict.fromkeys(run.get("hardware", NOT_RECORDED) for run in runs))
 
 
 def mean(values: list[float]) -> str:

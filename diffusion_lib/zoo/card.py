@@ -46,7 +46,7 @@ def card_of(file: Path, results: dict[str, Any]) -> str:
     lines = [f"| {name} | {value} |" for name, value in facts.items()]
     return "\n\n".join([
         f"# {file.stem}", description(recipe), "## How it was made", "\n".join(["| what | value |", "| --- | --- |", *lines]),
-        *(["## What each step bought", *_bought(results)] if "languages" in results else []),
+        *(["## What each step bought", steps_bought(records.read("training_tricks"), "binding" in results)] if "languages" in results else []),
         "## How good it is", *_promises(file), measurements(results), "## Recipe", f"```toml\n{recipe.strip()}\n```"]) + "\n"
 
 
@@ -85,39 +85,27 @@ def _promises(file: Path) -> list[str]:
             ] if file.resolve().parent == Path(__file__).resolve().parent else []
 
 
-def _bought(results: dict[str, Any]) -> list[str]:
-    """What is known of the choices of a recipe that reads; of two pets first what was tried with them."""
-    tricks, scene = steps_bought(records.read("training_tricks")), "binding" in results
-    return [scenes_bought(records.read("scenes")), "Of single pets, in the recipe out of which all others grew:", tricks] if scene else [tricks]
-
-
-def scenes_bought(record: dict[str, Any]) -> str:
-    """What the choices of a recipe of scenes are worth, as Markdown. record: of benchmarks/scenes.py, the recipe first."""
-    rows = [[run["variant"], str(run["seed"]), f"{run['pictures']:,}", f"{run['flops'] / 1e9:.2f}", f"{run['losses']['right']:.3f}",
-             f"{run['binding']:.2f}", f"{run['grain']:.3f}"] for run in record["runs"]]
-    return (f"Each choice was changed alone, and each run had {record['seconds']:g} CPU seconds of one thread, lessons of reading not counted "
-            f"(`{record['made by']}`). Loss: the error of the velocity on fresh scenes. Binding: the share of what the right words bring that is "
-            f"lost where the sides are exchanged, 0 for a network that does not hear who is where. Grain: the standard deviation of a guess in flat "
-            f"corners.\n\n") + table(["what is different", "seed", "pictures seen", "GFLOP", "loss", "binding", "grain"], rows)
-
-
-def steps_bought(tricks: dict[str, Any]) -> str:
-    """What the choices behind a recipe are worth, as Markdown. tricks: the record of benchmarks/training_tricks.py, the full recipe first."""
+def steps_bought(tricks: dict[str, Any], scene: bool = False) -> str:
+    """What the choices behind a recipe are worth, as Markdown. tricks: the record of benchmarks/training_tricks.py, the full recipe first.
+    scene: whether the recipe draws two pets, which the record does not."""
     shares: dict[str, dict[int, float]] = {}                 # variant -> seed -> everything found, %
     for run in tricks["runs"]:
         shares.setdefault(run["variant"], {})[run["seed"]] = 100 * run["found"]["all"]
     (full, whole), *_ = shares.items()
     rows = []
     for name, by_seed in shares.items():
-        found, pictures = [*by_seed.values()], fmean(run["pictures"] for run in tricks["runs"] if run["variant"] == name)
+        own, found = [run for run in tricks["runs"] if run["variant"] == name], [*by_seed.values()]
         gained = [share - whole[seed] for seed, share in by_seed.items() if seed in whole and name != full]
-        rows.append([name, str(len(found)), f"{pictures:,.0f}", f"{fmean(found):.1f} %" + (f" ± {stdev(found):.1f}" if len(found) > 1 else ""),
-                     f"{fmean(gained):+.1f}" if gained else ""])
+        share = f"{fmean(found):.1f} %" + (f" ± {stdev(found):.1f}" if len(found) > 1 else "")
+        rows.append([name, str(len(found)), f"{fmean(run['pictures'] for run in own):,.0f}", share, f"{fmean(gained):+.1f}" if gained else "",
+                     " and ".join(dict.fromkeys(run.get("hardware", "not recorded") for run in own))])
     return (f"Each choice of `{tricks['recipe']}`, out of which this recipe grew, was undone alone. All runs had {tricks['seconds']:g} CPU seconds of one "
             f"thread, so what is cheaper saw more pictures. Then the classifier looked for everything that was asked in {tricks['judged pictures']} pictures "
             f"of {tricks['sampler steps']} steps with guidance {tricks['guidance']:g}: mean ± standard deviation over the seeds, and the difference from "
             f"the full recipe with the same seeds, in points. A difference smaller than the spread over the seeds, and a row of one seed, say "
-            f"nothing yet (chapter 12 shows the spread).\n\n") + table(["what is different", "seeds", "pictures seen", "all found", "difference"], rows)
+            f"nothing yet (chapter 12 shows the spread); a row of another processor says little of what is a matter of time."
+            f"{' The table is of single pets, not of scenes.' * scene}\n\n"
+            ) + table(["what is different", "seeds", "pictures seen", "all found", "difference", "hardware"], rows)
 
 
 # What was measured ---------------------------------------------------------------------------------------------------
