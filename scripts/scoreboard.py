@@ -7,6 +7,7 @@ Nothing on the page is typed. It comes from the files beside the shipped models 
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable
 from math import hypot
@@ -264,11 +265,11 @@ def comparison(name: str, record: dict) -> str:
     rows = []
     for variant in dict.fromkeys(run["variant"] for run in record["runs"]):
         runs = [run for run in record["runs"] if run["variant"] == variant]
-        rows.append([variant, hardware_of(runs), ", ".join(str(run["seed"]) for run in runs), f"{fmean(run['pictures'] for run in runs):,.0f}",
-                     *(mean([of(run) for run in runs]) for of in columns.values())])
+        rows.append([variant, ", ".join(str(run["seed"]) for run in runs), f"{fmean(run['pictures'] for run in runs):,.0f}",
+                     *(mean([of(run) for run in runs]) for of in columns.values()), core_of(runs)])
     about = (f"{record['seconds']:g} CPU seconds of training each, {when(record['runs'])}; {record['judged pictures']} pictures judged a run "
              f"(`{record['made by']}`). Mean ± standard deviation over seeds.")
-    return "\n\n".join([f"### {name}", about, table(["variant", "hardware", "seeds", "pictures seen", *columns], rows)])
+    return "\n\n".join([f"### {name}", about, table(["variant", "seeds", "pictures seen", *columns, "one core of"], rows)])
 
 
 def start(record: dict) -> str:
@@ -290,14 +291,14 @@ def race(name: str, record: dict) -> str:
         if not (ends := together(own)):
             continue
         (library, choice, minutes), come = kind, ends[0]["minute"]
-        rows.append([library, choice, hardware_of(own), f"{minutes:g}" if come == minutes else f"{come:g} of {minutes:g}",
+        rows.append([library, choice, f"{minutes:g}" if come == minutes else f"{come:g} of {minutes:g}",
                      ", ".join(str(run["seed"]) for run in own), f"{fmean(end['pictures'] for end in ends):,.0f}",
                      *(mean([end[quality] for end in ends]) for quality in ("seen", "held_out", "frechet")),
-                     mean([run["frechet_floor"] for run in own])])
-    about = (f"The same pictures, number of parameters and judge for all (`{record['made by']}`), {when(runs)}; minutes, seeds and hardware "
+                     mean([run["frechet_floor"] for run in own]), core_of(own)])
+    about = (f"The same pictures, number of parameters and judge for all (`{record['made by']}`), {when(runs)}; minutes, seeds and processor "
              f"as in the table. Means, ± standard deviations where there are several seeds.")
     return "\n\n".join([f"### {name}", about, table(
-        ["library", "settings", "hardware", "minutes", "seeds", "pictures seen", "all right, seen", "all right, held out", "Fréchet distance", "its floor"],
+        ["library", "settings", "minutes", "seeds", "pictures seen", "all right, seen", "all right, held out", "Fréchet distance", "its floor", "one core of"],
         rows),
         *goal(record)])
 
@@ -340,9 +341,9 @@ def when(runs: list[dict]) -> str:
     return " to ".join(dict.fromkeys((dates[0], dates[-1])))
 
 
-def hardware_of(runs: list[dict]) -> str:
-    """On what runs were made."""
-    return " and ".join(dict.fromkeys(run.get("hardware", NOT_RECORDED) for run in runs))
+def core_of(runs: list[dict]) -> str:
+    """Of which processor runs of one core had it, in short."""
+    return " and ".join(dict.fromkeys(re.sub(r"^1 core of |\(R\)| Processor$", "", run.get("hardware", NOT_RECORDED)) for run in runs))
 
 
 def mean(values: list[float]) -> str:
