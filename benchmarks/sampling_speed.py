@@ -148,21 +148,21 @@ class Judge:
 
 def qualities(n: int, calls: list[int], names: list[str], record: Path, head: dict) -> None:
     """Measure what is not in the record yet."""
+    there = {(row["budget"], row["sampler"]) for row in read(record)["rows"]}
+    if not (todo := [row for row in product(calls, names) if row not in there]):
+        return
     model, asked = zoo.load(MODEL), Calls()
     judge = Judge(n, model)
     head["frechet_floor"] = judge.floor()
-    for budget in calls:
-        for name in names:
-            if any((row["sampler"], row["budget"]) == (name, budget) for row in read(record)["rows"]):
-                continue
-            draw, a_step = SAMPLERS[name]
-            asked.count = 0
-            row = {"sampler": name, "budget": budget, **judge.looks_at(draw, model, steps_of(budget, a_step))}
-            row["calls"], row["error"] = asked.count / -(-n // BATCH), None if name in STOCHASTIC else row["error"]
-            if row["calls"] > budget:
-                raise RuntimeError(f"{name} asked the network {row['calls']:g} times, but {budget} times are allowed")
-            keep(record, {**read(record), **head, "rows": [*read(record)["rows"], row]})
-            print(json.dumps(row), flush=True)
+    for budget, name in todo:
+        draw, a_step = SAMPLERS[name]
+        asked.count = 0
+        row = {"sampler": name, "budget": budget, **judge.looks_at(draw, model, steps_of(budget, a_step))}
+        row["calls"], row["error"] = asked.count / -(-n // BATCH), None if name in STOCHASTIC else row["error"]
+        if row["calls"] > budget:
+            raise RuntimeError(f"{name} asked the network {row['calls']:g} times, but {budget} times are allowed")
+        keep(record, {**read(record), **head, "rows": [*read(record)["rows"], row]})
+        print(json.dumps(row), flush=True)
 
 
 # What the loop costs -------------------------------------------------------------------------------------------------
