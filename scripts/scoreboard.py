@@ -266,10 +266,10 @@ def comparison(name: str, record: dict) -> str:
     for variant in dict.fromkeys(run["variant"] for run in record["runs"]):
         runs = [run for run in record["runs"] if run["variant"] == variant]
         rows.append([variant, ", ".join(str(run["seed"]) for run in runs), f"{fmean(run['pictures'] for run in runs):,.0f}",
-                     *(mean([of(run) for run in runs]) for of in columns.values()), core_of(runs)])
+                     *(mean([of(run) for run in runs]) for of in columns.values())])
     about = (f"{record['seconds']:g} CPU seconds of training each, {when(record['runs'])}; {record['judged pictures']} pictures judged a run "
-             f"(`{record['made by']}`). Mean ± standard deviation over seeds.")
-    return "\n\n".join([f"### {name}", about, table(["variant", "seeds", "pictures seen", *columns, "one core of"], rows)])
+             f"(`{record['made by']}`). Mean ± standard deviation over seeds. {processors(record['runs'], 'variant')}")
+    return "\n\n".join([f"### {name}", about, table(["variant", "seeds", "pictures seen", *columns], rows)])
 
 
 def start(record: dict) -> str:
@@ -294,12 +294,11 @@ def race(name: str, record: dict) -> str:
         rows.append([library, choice, f"{minutes:g}" if come == minutes else f"{come:g} of {minutes:g}",
                      ", ".join(str(run["seed"]) for run in own), f"{fmean(end['pictures'] for end in ends):,.0f}",
                      *(mean([end[quality] for end in ends]) for quality in ("seen", "held_out", "frechet")),
-                     mean([run["frechet_floor"] for run in own]), core_of(own)])
-    about = (f"The same pictures, number of parameters and judge for all (`{record['made by']}`), {when(runs)}; minutes, seeds and processor "
-             f"as in the table. Means, ± standard deviations where there are several seeds.")
+                     mean([run["frechet_floor"] for run in own])])
+    about = (f"The same pictures, number of parameters and judge for all (`{record['made by']}`), {when(runs)}; minutes and seeds as in the "
+             f"table. Means, ± standard deviations where there are several seeds. {processors(runs, 'library')}")
     return "\n\n".join([f"### {name}", about, table(
-        ["library", "settings", "minutes", "seeds", "pictures seen", "all right, seen", "all right, held out", "Fréchet distance", "its floor", "one core of"],
-        rows),
+        ["library", "settings", "minutes", "seeds", "pictures seen", "all right, seen", "all right, held out", "Fréchet distance", "its floor"], rows),
         *goal(record)])
 
 
@@ -341,9 +340,12 @@ def when(runs: list[dict]) -> str:
     return " to ".join(dict.fromkeys((dates[0], dates[-1])))
 
 
-def core_of(runs: list[dict]) -> str:
-    """Of which processor runs of one core had it, in short."""
-    return " and ".join(dict.fromkeys(re.sub(r"^1 core of |\(R\)| Processor$", "", run.get("hardware", NOT_RECORDED)) for run in runs))
+def processors(runs: list[dict], kind: str) -> str:
+    """On what runs of one core were made, and where there are several processors, which. kind: the name of a row in a run."""
+    found: dict[str, dict[str, None]] = {}
+    for run in runs:
+        found.setdefault(re.sub(r"^1 core of |\(R\)| Processor$", "", run.get("hardware", NOT_RECORDED)), {})[run[kind]] = None
+    return "One core of " + "; of ".join(name + f" ({', '.join(rows)})" * (len(found) > 1) for name, rows in found.items()) + "."
 
 
 def mean(values: list[float]) -> str:

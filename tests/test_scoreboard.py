@@ -3,7 +3,7 @@
 import pytest
 
 from diffusion_lib import zoo
-from scripts.scoreboard import (BARS, PAGE, Bar, Entry, facts, figure, in_few_steps, misses, model, over_floor, overview, page, race, shipped,
+from scripts.scoreboard import (BARS, PAGE, Bar, Entry, facts, figure, in_few_steps, misses, model, over_floor, overview, page, processors, race, shipped,
                                 spread_over_floor, start, starts, verdicts, walk)
 
 
@@ -128,8 +128,8 @@ def test_a_race_shows_the_ends_of_all_runs_and_how_far_unfinished_ones_have_come
     mixed = race("x", {"made by": "x.py", "search": [], "runs": [run("ours", 0, 0.1, 0.9), run("ours", 1, 0.3)]})
     assert [cell.strip() for cell in mixed.splitlines()[-1].split("|")[3:7]] == ["3 of 6", "0, 1", "1,000", "0.2 ± 0.14"]   # minutes are not mixed
     ours, theirs = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[-2:])
-    assert ours == ["ours", "faster", "6", "0, 1", "2,000", "0.8 ± 0.14", "0.5 ± 0", "8 ± 0", "4 ± 0", "not recorded"]
-    assert theirs == ["azula", "faster", "3 of 6", "0", "1,000", "0.3", "0.5", "8", "4", "not recorded"]
+    assert ours == ["ours", "faster", "6", "0, 1", "2,000", "0.8 ± 0.14", "0.5 ± 0", "8 ± 0", "4 ± 0"]
+    assert theirs == ["azula", "faster", "3 of 6", "0", "1,000", "0.3", "0.5", "8", "4"]
 
 
 def test_a_race_says_whether_the_goal_is_met():
@@ -142,6 +142,12 @@ def test_a_race_says_whether_the_goal_is_met():
     seen, held_out, frechet = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[-3:])
     assert seen == ["all right, seen", "azula: 0.8 after 30", "0.7 within 6", "minute 10", "**missed**"] and held_out[1:] == seen[1:]
     assert frechet == ["Fréchet distance", "azula: 8 after 30", "5 within 6", "minute 3", "met"]
+
+
+def test_processors_are_named_and_where_there_are_several_so_are_their_rows():
+    runs = [{"library": name, "hardware": f"1 core of {core}"} for name, core in (("a", "Abacus(R) Processor"), ("b", "Abacus(R) Processor"), ("a", "Loom"))]
+    assert processors(runs[:2], "library") == "One core of Abacus."
+    assert processors(runs, "library") == "One core of Abacus (a, b); of Loom (a)."
 
 
 def test_samplers_stand_side_by_side_with_what_was_not_measured():
