@@ -345,7 +345,7 @@ def processors(runs: list[dict], kind: str) -> str:
     found: dict[str, dict[str, None]] = {}
     for run in runs:
         found.setdefault(re.sub(r"^1 core of |\(R\)| Processor$", "", run.get("hardware", NOT_RECORDED)), {})[run[kind]] = None
-    return "One core of " + "; of ".join(name + f" ({', '.join(rows)})" * (len(found) > 1) for name, rows in found.items()) + "."
+    return "One core of " + "; of ".join(name + f" ({', '.join(f'*{row}*' for row in rows)})" * (len(found) > 1) for name, rows in found.items()) + "."
 
 
 def mean(values: list[float]) -> str:

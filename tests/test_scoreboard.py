@@ -147,7 +147,7 @@ def test_a_race_says_whether_the_goal_is_met():
 def test_processors_are_named_and_where_there_are_several_so_are_their_rows():
     runs = [{"library": name, "hardware": f"1 core of {core}"} for name, core in (("a", "Abacus(R) Processor"), ("b", "Abacus(R) Processor"), ("a", "Loom"))]
     assert processors(runs[:2], "library") == "One core of Abacus."
-    assert processors(runs, "library") == "One core of Abacus (a, b); of Loom (a)."
+    assert processors(runs, "library") == "One core of Abacus (*a*, *b*); of Loom (*a*)."
 
 
 def test_samplers_stand_side_by_side_with_what_was_not_measured():
