@@ -10,7 +10,6 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from statistics import fmean
 
@@ -22,9 +21,8 @@ from tqdm import tqdm
 from diffusion_lib import zoo
 from diffusion_lib.judging import attribute_accuracy, draw, prompts
 from diffusion_lib.networks.classifier import answers
-from diffusion_lib.runs import hardware
 from diffusion_lib.training import Loss, TrainConfig, train
-from rows import alone, spread, write
+from rows import alone, made_on, spread, write
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = ROOT / "diffusion_lib" / "records"
@@ -49,11 +47,6 @@ def judged(model: nn.Module, size: int) -> tuple[dict[str, float], Tensor]:
     drawn = draw(model, asked, size, GUIDANCE, SAMPLER_STEPS, SEED)
     found = attribute_accuracy(answers(zoo.load("pets32-classifier"), drawn), asked)
     return {attribute: share.value for attribute, share in found.items()}, drawn
-
-
-def made_on() -> dict[str, str]:
-    """On what a run was made, and when."""
-    return {"hardware": hardware(torch.device("cpu")), "date": date.today().isoformat()}
 
 
 # The command ---------------------------------------------------------------------------------------------------------

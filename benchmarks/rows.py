@@ -3,6 +3,7 @@
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -25,3 +26,11 @@ def write(path: Path, text: str) -> None:
 def spread(values: list[float], digits: int) -> str:
     """The mean, and the standard deviation where there are several."""
     return f"{fmean(values):.{digits}f}" + (f" ± {stdev(values):.{digits}f}" if len(values) > 1 else "")
+
+
+def made_on() -> dict[str, str]:
+    """On what a run was made, and when."""
+    import torch                                             # here, as learning_speed has to stay free of it
+
+    from diffusion_lib.runs import hardware
+    return {"hardware": hardware(torch.device("cpu")), "date": date.today().isoformat()}

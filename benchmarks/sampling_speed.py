@@ -42,10 +42,9 @@ from diffusion_lib.networks.classifier import answers  # noqa: E402
 from diffusion_lib.networks.unet import UNet  # noqa: E402
 from diffusion_lib.random import CounterGenerator, randn  # noqa: E402
 from diffusion_lib.realism import features  # noqa: E402
-from diffusion_lib.runs import hardware  # noqa: E402
 from diffusion_lib.samplers import DDIM, Ancestral, DPMSolverPP2M, Heun, Sampler, sample, trajectory  # noqa: E402
 from diffusion_lib.schedules import uniform_times  # noqa: E402
-from rows import write  # noqa: E402
+from rows import made_on, write  # noqa: E402
 from scripts.quiet import refuse_when_busy  # noqa: E402
 
 RECORD = ROOT / "diffusion_lib" / "records" / "sampling_speed.json"
@@ -237,7 +236,7 @@ def main() -> None:
             raise SystemExit(f"{options.record} holds rows of {read(options.record)['n']} pictures each: give the same --n, or another --record")
         others = refuse_when_busy(options.anyway)
         head = {"made by": f"benchmarks/sampling_speed.py --n {options.n}", "model": MODEL, "n": options.n, "guidance": GUIDANCE,
-                "torch": torch.__version__, "hardware": hardware(torch.device("cpu"))}
+                "torch": torch.__version__, **made_on()}
         loop = []
         for name, batch in product(ASKED, BATCHES):
             loop.append(overhead(name, batch))

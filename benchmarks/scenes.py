@@ -32,7 +32,8 @@ from diffusion_lib.random import CounterGenerator, randn
 from diffusion_lib.recipes import Recipe, parse_recipe
 from diffusion_lib.runs import read_first
 from diffusion_lib.training import train
-from equal_time import ROOT, add, learn, made_on, read
+from equal_time import ROOT, add, learn, read
+from rows import made_on
 from training_tricks import changed
 
 VARIANTS: dict[str, dict[str, str]] = {                      # name: what stands in the recipe instead

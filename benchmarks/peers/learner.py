@@ -10,14 +10,13 @@ import importlib
 import json
 import tomllib
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 
 import torch
 
 from diffusion_lib.hardware import fastest_dtype, keep_freed_memory
 from diffusion_lib.judging import prompts
-from diffusion_lib.runs import hardware
+from rows import made_on
 
 from . import OURS, ROOT, SETTINGS, declare_missing_operators, module_of
 from .common import PARTS, Desk, Pupil, agrees
@@ -53,7 +52,7 @@ def main() -> None:
     restore(pupil, options.folder / "state.pt")
     with desk.watch.paused():
         head = {"settings": settings, **cost(pupil.averaged()), "dtype": str(fastest_dtype(torch.device("cpu"))).removeprefix("torch."),
-                "torch": torch.__version__, "hardware": hardware(torch.device("cpu")), "date": date.today().isoformat(), "frechet_floor": judge.floor(), "judging": asdict(judge.rules)}
+                "torch": torch.__version__, **made_on(), "frechet_floor": judge.floor(), "judging": asdict(judge.rules)}
     print(json.dumps({"head": head}), flush=True)
     learn(pupil, judge, desk, options)
 
