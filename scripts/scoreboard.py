@@ -213,13 +213,18 @@ def provisional(results: dict) -> bool:
     return results["protocol"]["n"] < FULL_N
 
 
+def verdict(met: bool | None) -> str:
+    """In a word, loud where it is bad news."""
+    return f"**{VERDICTS[met]}**" if met is False else VERDICTS[met]
+
+
 def verdicts(name: str, results: dict) -> str:
     """Which of its bars a model meets."""
     rows = []
     for bar in BARS[name]:
         met, value, spread = bar.met(results), bar.reached(results), bar.spread(results)
-        reached, loud = NOT_MEASURED if met is None else f"{value:.4g}" + (f" ± {spread:.2g}" if spread is not None else ""), "**" * (met is False)
-        rows.append([bar.words, f"{'at most' if bar.at_most else 'at least'} {bar.limit:g}", reached, f"{loud}{VERDICTS[met]}{loud}"])
+        reached = NOT_MEASURED if met is None else f"{value:.4g}" + (f" ± {spread:.2g}" if spread is not None else "")
+        rows.append([bar.words, f"{'at most' if bar.at_most else 'at least'} {bar.limit:g}", reached, verdict(met)])
     return table(["bar", "promised", "reached", "verdict"], rows)
 
 
@@ -306,7 +311,7 @@ def goal(record: dict) -> list[str]:
     """Whether ours is as good as the best other library in a part of its minutes."""
     rows = [[QUALITIES[found["quality"]], f"{found['best']}: {number(found['value'])} after {found['minutes']:g}",
              NOT_MEASURED if found["ours within"] is None else f"{number(found['ours within'])} within {found['minutes'] / WITHIN:g}",
-             "not yet" if found["ours after"] is None else f"minute {found['ours after']:g}", VERDICTS[True] if found["met"] else f"**{VERDICTS[False]}**"]
+             "not yet" if found["ours after"] is None else f"minute {found['ours after']:g}", verdict(found["met"])]
             for found in goals(record)]
     return [f"The goal: what the best other library reaches, in at most 1/{WITHIN} of its minutes. Of ours, every minute at which all seeds were judged counts.",
             table(["what", "best other library, minutes", "ours, minutes", "ours is as good at", "verdict"], rows)] if rows else []
