@@ -26,7 +26,7 @@ def test_what_is_not_there_is_said_where_it_was_said():
 
 
 @pytest.mark.parametrize("text, telugu", [
-    ("2 cores of AMD EPYC", "AMD EPYCలో 2 కోర్లు"), ("1 core of AMD EPYC", "AMD EPYCలో 1 కోర్"), ("2 cores", "2 కోర్లు"),
+    ("2 cores of AMD EPYC", "AMD EPYCలో 2 కోర్లు"), ("1 core of AMD EPYC", "AMD EPYCలో 1 కోర్"), ("1 core of Intel(R) Xeon(R) Processor", "Intel(R) Xeon(R) Processorలో 1 కోర్"), ("2 cores", "2 కోర్లు"),
     ("DPM-Solver++(2M), 12 steps, guidance 2", "DPM-Solver++(2M), 12 అడుగులు, మార్గదర్శకత్వం 2"), ("Colab T4", "Colab T4"),
     ("a cat wearing a crown left of a dog", "కుక్కకు ఎడమవైపు కిరీటం పెట్టుకున్న పిల్లి"), ("the cat of a neighbour", "the cat of a neighbour"), ("a black white cat", "a black white cat")])
 def test_what_records_tell(text, telugu):
@@ -38,4 +38,6 @@ def test_all_that_the_shipped_records_tell_is_said():
     texts = {text for one in told for text in (one.get("hardware"), *one.get("prompts", ()), *one.get("wishes", ())) if isinstance(text, str)}
     assert len(texts) > 20
     for text in texts:
-        assert pets.language_of(text) == "te" or not re.search("[a-z]{2}", in_each_language(text)["te"]), text
+        maker = re.fullmatch(r"\d+ cores? of (.+)", text)   # a maker's own name keeps its letters in every language
+        said = in_each_language(text)["te"].replace(maker[1] if maker else "\0", "")
+        assert pets.language_of(text) == "te" or not re.search("[a-z]{2}", said), text
