@@ -90,12 +90,14 @@ def in_words(grammar: Grammar) -> Say:
     """How a model that reads is asked, in one language: pets (n, A), or scenes (n, 2, A), to n captions.
 
     The captions say everything, also "no hat": what a caption leaves out could not be wrong, and the question is whether
-    all that was asked for is there. They take turns with the language's phrasings.
+    all that was asked for is there. They take turns with the language's phrasings; of scenes, every phrasing meets every
+    way to say who stands where.
     """
     def say(pets: Tensor) -> list[str]:
         if pets.ndim == 2:
             return captions(pets, brief=False, grammar=grammar)
-        return [scene_caption(pair, number % len(grammar.orders), False, grammar, number % len(grammar.scenes))
+        relations, orders = len(grammar.scenes), len(grammar.closed)
+        return [scene_caption(pair, number // relations % orders, False, grammar, number % relations)
                 for number, pair in enumerate(pets)]
     return say
 

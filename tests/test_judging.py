@@ -171,6 +171,14 @@ def test_scenes_are_asked_for_in_words(language):
     assert torch.equal(torch.stack([understand_scene(text, GRAMMARS[language]).attributes for text in said]), pets)
 
 
+@pytest.mark.parametrize("language", GRAMMARS)
+def test_scenes_are_asked_for_in_every_way(language):
+    """One scene again and again: each phrasing of a pet meets each way to say who stands where, before any comes again."""
+    ways = len(GRAMMARS[language].scenes) * len(GRAMMARS[language].closed)
+    said = in_words(GRAMMARS[language])(prompts(1, 3, scene=True).expand(2 * ways, -1, -1))
+    assert len(set(said[:ways])) == ways and said[ways:] == said[:ways]
+
+
 def test_each_language_is_judged_by_itself():
     """Who knows no Telugu paints there what was not asked for, and half of everything is wrong."""
     result = judge(Listener("en"), Reader(), few(60, Setting(1.0, 1, 30), steps=1), GRAMMARS)
