@@ -7,6 +7,7 @@ a little noise, and shifted by up to two pixels.
 import torch
 from torch import Tensor, nn
 
+from .conditioning import UNSAID
 from .losses import LossTerms
 from .random import rand, randn
 
@@ -28,10 +29,12 @@ def classification_loss(classifier: nn.Module, x: Tensor, attributes: Tensor, *,
                         generator: torch.Generator | None = None) -> LossTerms:
     """How surprised a classifier is by the right answers: cross-entropy in nats, summed over questions.
 
-    x: (B, C, H, W), in [-1, 1]. attributes: (B, A) int64, or (B, 2, A) for a `PairClassifier`. noise, shift: as in `augment`.
+    x: (B, C, H, W), in [-1, 1]. attributes: (B, A) int64, or (B, 2, A) for a `PairClassifier`; -1, "unsaid", asks nothing.
+    noise, shift: as in `augment`.
     A loss for `train`; as no time is drawn, t is 0 everywhere.
     """
     logits = classifier(augment(x, noise, shift, generator))
     questions = zip(logits, attributes.flatten(1).T, strict=True)
-    per_sample = sum(nn.functional.cross_entropy(part.float(), wanted, reduction="none") for part, wanted in questions)
+    per_sample = sum(nn.functional.cross_entropy(part.float(), wanted, ignore_index=UNSAID, reduction="none")
+                     for part, wanted in questions)
     return LossTerms(per_sample.mean(), per_sample, torch.zeros(len(x), dtype=torch.float64))

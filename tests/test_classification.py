@@ -5,7 +5,7 @@ import torch
 
 from diffusion_lib import zoo
 from diffusion_lib.classification import augment, classification_loss
-from diffusion_lib.data.pets import SIZES, PartyPets
+from diffusion_lib.data.pets import SIZES, UNSAID, PartyPets
 from diffusion_lib.networks.classifier import Classifier, ClassifierConfig, answers
 
 
@@ -35,6 +35,18 @@ def test_the_loss_is_the_cross_entropy_summed_over_questions():
     by_hand = -sum(logits.log_softmax(1)[range(6), wanted[:, a]] for a, logits in enumerate(classifier(x)))
     assert (terms.per_sample - by_hand).abs().max() < 1e-5
     assert abs(terms.mean - by_hand.mean()) < 1e-5
+
+
+def test_what_is_unsaid_is_not_asked():
+    """A pet of which only the animal is known counts for the animal; the rest of the network learns nothing from it."""
+    classifier, (x, wanted) = small(), PartyPets(16).batch(range(6))
+    only = torch.full_like(wanted, UNSAID)
+    only[:, 0] = wanted[:, 0]
+    terms = classification_loss(classifier, x, only, noise=0.0, shift=0)
+    terms.mean.backward()
+    by_hand = -classifier(x)[0].log_softmax(1)[range(6), wanted[:, 0]]
+    assert (terms.per_sample - by_hand).abs().max() < 1e-5
+    assert all(head.weight.grad.abs().max() == 0 for head in classifier.heads[1:])
 
 
 def test_every_parameter_gets_a_gradient():
