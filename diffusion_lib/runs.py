@@ -16,7 +16,7 @@ import os
 import subprocess
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -58,7 +58,8 @@ def run_recipe(recipe: Recipe, folder: Path, resume: bool = False) -> Path | Non
         raise ValueError(f"--out is {str(folder)!r}, but a run lies there already: go on with --resume, or name another folder")
     if resume:
         _refuse_another_recipe(recipe, folder)
-    origin = _origin(folder, resume)
+    before = _record_of(folder) if resume else {}
+    origin = _origin(before, resume)
     (folder / "strips").mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "recipe.toml", recipe.text)
     accelerator = several_processes()
@@ -75,7 +76,7 @@ def run_recipe(recipe: Recipe, folder: Path, resume: bool = False) -> Path | Non
         for _ in steps:
             pass
         return None
-    record = Record(recipe, folder, device, origin)
+    record = Record(recipe, folder, device, origin, before.get("strips", ()))
     step = None
     for step in _shown(steps, "train", "pictures"):
         record.note(step)
@@ -104,10 +105,18 @@ def _settings(sections: dict[str, Any]) -> dict[str, Any]:
     return {place: value for place, value in places.items() if place not in ON_THE_WAY and place.split(".")[0] not in ON_THE_WAY}
 
 
-def _origin(folder: Path, resume: bool) -> dict[str, Any]:
-    """How a run came about, for its record and its model: the commits at which it was begun and resumed, and how long reading took."""
-    file, now = folder / "record.json", commit()
-    before = json.loads(file.read_text(encoding="utf-8")) if resume and file.is_file() else {}
+def _record_of(folder: Path) -> dict[str, Any]:
+    """What is written down of the run in a folder, by now."""
+    file = folder / "record.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _origin(before: dict[str, Any], resume: bool) -> dict[str, Any]:
+    """How a run came about, for its record and its model: the commits at which it was begun and resumed, and how long reading took.
+
+    before: the record of the part of the run that came before --resume.
+    """
+    now = commit()
     commits = before.get("commits", ["an unknown commit"] if resume else [])                 # older records do not say it
     origin = {"commits": commits if now in commits[-1:] else [*commits, now]}
     return origin | {name: before[name] for name in ("reading_minutes",) if name in before}
@@ -154,14 +163,13 @@ def finish(recipe: Recipe, checkpoint: Path, finished: Path, device: torch.devic
 class Record:
     """What is written down while a model learns: the loss whenever a minute is over, and what the model draws then.
 
-    origin: how the run came about; it stands in the record as it is.
+    origin: how the run came about; it stands in the record as it is. strips: those that a record of the part of the run
+    that came before --resume holds.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, device: torch.device, origin: dict[str, Any]):
+    def __init__(self, recipe: Recipe, folder: Path, device: torch.device, origin: dict[str, Any], strips: Iterable[dict[str, Any]] = ()):
         self.recipe, self.folder, self.device, self.origin = recipe, folder, device, origin
-        self.file, self.strips = folder / "record.json", {}
-        if self.file.is_file():                              # of the part of the run that came before --resume
-            self.strips = {strip["minute"]: strip for strip in json.loads(self.file.read_text())["strips"]}
+        self.strips = {strip["minute"]: strip for strip in strips}
 
     def note(self, step: TrainStep) -> None:
         """Look at a step; draw the strips where a minute begins, and at the last step."""
@@ -184,7 +192,7 @@ class Record:
 
     def write(self, history: History) -> None:
         """Write the record, all at once, for whoever is reading it meanwhile."""
-        write_atomically(self.file, json.dumps({
+        write_atomically(self.folder / "record.json", json.dumps({
             "recipe": self.recipe.name, "hardware": hardware(self.device), "prompts": self.recipe.prompts,
             "sampler": f"DPM-Solver++(2M), {STRIP_STEPS} steps, guidance {STRIP_GUIDANCE:g}",
             "strips": [self.strips[minute] for minute in sorted(self.strips)], "history": rounded(history)} | self.origin))
