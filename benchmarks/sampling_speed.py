@@ -236,7 +236,7 @@ def main() -> None:
             raise SystemExit(f"{options.record} holds rows of {read(options.record)['n']} pictures each: give the same --n, or another --record")
         others = refuse_when_busy(options.anyway)
         head = {"made by": f"benchmarks/sampling_speed.py --n {options.n}", "model": MODEL, "n": options.n, "guidance": GUIDANCE,
-                "torch": torch.__version__, **made_on()}
+                "end calls": 2 * END - 1, "torch": torch.__version__, **made_on()}
         loop = []
         for name, batch in product(ASKED, BATCHES):
             loop.append(overhead(name, batch))

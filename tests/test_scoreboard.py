@@ -154,9 +154,9 @@ def test_samplers_stand_side_by_side_with_what_was_not_measured():
     rows = [{"sampler": "ours: DDIM", "budget": 10, "found": 0.5, "frechet": 321.25, "error": 0.0425},
             {"sampler": "ours: ancestral", "budget": 5, "found": 0.125, "frechet": 1277.0, "error": None}]
     loop = [{"model": "pets32", "batch": 16, "ms a call": 2.0, "ms a step": 2.02, "overhead": 0.01}]
-    text = walk("x", {"made by": "x.py", "model": "pets32", "n": 256, "guidance": 2.0, "frechet_floor": 231.3, "hardware": "an abacus", "rows": rows, "loop": loop})
+    text = walk("x", {"made by": "x.py", "model": "pets32", "n": 256, "guidance": 2.0, "end calls": 199, "frechet_floor": 231.3, "hardware": "an abacus", "rows": rows, "loop": loop})
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ours")]
     assert cells == [["ours: DDIM", "not measured", "0.0425"],
                      ["ours: DDIM", "not measured", "321"], ["ours: ancestral", "1,277", "not measured"],
                      ["ours: DDIM", "not measured", "50.0 %"], ["ours: ancestral", "12.5 %", "not measured"]]
-    assert "floor 231" in text and "+1.0%" in text and "an abacus" in text and "256 pictures of `pets32`" in text
+    assert "with 199 calls" in text and "floor 231" in text and "+1.0%" in text and "an abacus" in text and "256 pictures of `pets32`" in text

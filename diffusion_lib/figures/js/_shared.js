@@ -45,7 +45,10 @@ const meanOf = (x) => x.reduce((sum, v) => sum + v, 0) / x.length;
 const rmsOf = (x) => Math.sqrt(x.reduce((sum, v) => sum + v * v, 0) / x.length);
 const distanceOf = (a, b) => rmsOf(a.map((value, i) => value - b[i]));
 const cut = (x) => x.map((value) => Math.min(1, Math.max(-1, value)));
-const spreadOf = (x) => { const m = meanOf(x); return Math.sqrt(x.reduce((sum, v) => sum + (v - m) ** 2, 0) / x.length); };
+const spreadOf = (x) => {
+  const m = meanOf(x);
+  return Math.sqrt(x.reduce((sum, v) => sum + (v - m) ** 2, 0) / x.length);
+};
 
 // The average of each 2x2 block: a picture half as wide.
 function halved(x, size) {
@@ -83,10 +86,14 @@ function strideTo(s, t, x, x0) {
   return blend(x0, x, alphaAt(s) - kept * alphaAt(t), kept);
 }
 
-// A model's file (`openModel`) as it is asked on this schedule, in so many steps. It has to be a flow: its a and b are the same everywhere.
+// A model's file (`openModel`) as it is asked on this schedule, in so many steps. It has to be a flow: its a and b are the
+// same everywhere.
 function onTheClock(file, steps) {
-  const walks = file.walks.slice(), first = ((steps - 1) * (steps + 2)) / 2;
-  for (let k = 0; k <= steps; k++) walks.set([alphaAt(T - (k * T) / steps), sigmaAt(T - (k * T) / steps)], 4 * (first + k));
+  const walks = file.walks.slice();
+  const first = ((steps - 1) * (steps + 2)) / 2;
+  for (let k = 0; k <= steps; k++) {
+    walks.set([alphaAt(T - (k * T) / steps), sigmaAt(T - (k * T) / steps)], 4 * (first + k));
+  }
   return { ...file, walks };
 }
 
@@ -100,7 +107,8 @@ async function bytesOf(address) {
   image.src = address;
   await image.decode();
   const { naturalWidth: width, naturalHeight: height } = image;
-  const pen = Object.assign(document.createElement('canvas'), { width, height }).getContext('2d', { willReadFrequently: true });
+  const pen = Object.assign(document.createElement('canvas'), { width, height })
+    .getContext('2d', { willReadFrequently: true });
   pen.drawImage(image, 0, 0);
   return pen.getImageData(0, 0, width, height);
 }
@@ -119,8 +127,11 @@ async function decodeFilm(address, range) {
 }
 
 function fromBytes(rgba, range = 1) {
-  const area = rgba.length / 4, x = new Float32Array(3 * area);
-  for (let c = 0; c < 3; c++) for (let i = 0; i < area; i++) x[c * area + i] = ((2 * rgba[4 * i + c]) / 255 - 1) * range;
+  const area = rgba.length / 4;
+  const x = new Float32Array(3 * area);
+  for (let c = 0; c < 3; c++) {
+    for (let i = 0; i < area; i++) x[c * area + i] = ((2 * rgba[4 * i + c]) / 255 - 1) * range;
+  }
   return x;
 }
 
@@ -138,8 +149,8 @@ function paint(canvas, x) {
 
 // ---- Elements --------------------------------------------------------------------------------------------------------
 
-// HTML with things in the places of its <slot name="...">. A thing is a text, an element, or a list of these; where none is
-// given for a name, a <span> waits for a number (see fill).
+// HTML with things in the places of its <slot name="...">. A thing is a text, an element, or a list of these; where none
+// is given for a name, a <span> waits for a number (see fill).
 function composed(html, things) {
   const { content } = Object.assign(document.createElement('template'), { innerHTML: html });
   for (const slot of content.querySelectorAll('slot')) {
@@ -151,7 +162,8 @@ function composed(html, things) {
 
 // An element written as HTML: markup`<p>t = ${thing}</p>`.
 function markup(strings, ...things) {
-  return composed(strings.map((text, i) => (i ? `<slot name="${i - 1}"></slot>${text}` : text.trimStart())).join(''), things).firstElementChild;
+  const html = strings.map((text, i) => (i ? `<slot name="${i - 1}"></slot>${text}` : text.trimStart())).join('');
+  return composed(html, things).firstElementChild;
 }
 
 // Writes values where the markup has <span data-number="name">.
@@ -175,7 +187,10 @@ function set(node, attributes = {}) {
   return node;
 }
 
-const on = (node, type, listener, until) => { node.addEventListener(type, listener, until); return node; };
+const on = (node, type, listener, until) => {
+  node.addEventListener(type, listener, until);
+  return node;
+};
 
 // What a pet has, as attributes.py names it; a word of the table for each.
 const ATTRIBUTES = ['animal', 'fur', 'pattern', 'hat', 'accessory', 'mood', 'background'];
@@ -183,11 +198,15 @@ const ATTRIBUTES = ['animal', 'fur', 'pattern', 'hat', 'accessory', 'mood', 'bac
 // The figure is there. A key pressed in it is its own: JupyterLab would take arrows, Enter and Space for its shortcuts.
 function goLive(el) {
   el.classList.add('live');
-  on(el, 'keydown', (event) => { if (!(event.ctrlKey || event.metaKey || event.altKey)) event.stopPropagation(); });
+  on(el, 'keydown', (event) => {
+    if (!(event.ctrlKey || event.metaKey || event.altKey)) event.stopPropagation();
+  });
 }
 
-const button = (text, press) => on(markup`<button type="button" class="live-button">${text}</button>`, 'click', press);
-const quietButton = (text, press) => on(markup`<button type="button" class="live-button live-quiet">${text}</button>`, 'click', press);
+const button = (text, press) =>
+  on(markup`<button type="button" class="live-button">${text}</button>`, 'click', press);
+const quietButton = (text, press) =>
+  on(markup`<button type="button" class="live-button live-quiet">${text}</button>`, 'click', press);
 
 // x with a small t below it: symbol('x', 't'). kind: signal or noise, which have their colours.
 function symbol(letter, below = '', kind = 'plain') {
@@ -197,31 +216,50 @@ function symbol(letter, below = '', kind = 'plain') {
 }
 
 // Where does what you see come from, a model, a formula or a drawing? Every figure says so.
-const badge = (origin, say) => set(markup`<span class="live-badge">${say(origin)}</span>`, { class: `live-badge live-badge-${origin}` });
+const badge = (origin, say) =>
+  set(markup`<span class="live-badge">${say(origin)}</span>`, { class: `live-badge live-badge-${origin}` });
 
-// A picture with its caption. draw(x, description): the description is for those who cannot see it; until then the caption is.
+// A picture with its caption. draw(x, description): the description is for those who cannot see it; until then the
+// caption is.
 function tile(...caption) {
   const node = markup`<figure class="live-tile"><canvas width="32" height="32" role="img"></canvas></figure>`;
   const canvas = node.firstChild;
-  if (caption.length) set(canvas, { 'aria-label': node.appendChild(markup`<figcaption>${caption}</figcaption>`).textContent.trim() });
-  return { node, canvas, draw: (x, description) => { paint(canvas, x); canvas.setAttribute('aria-label', description); } };
+  if (caption.length) {
+    const text = node.appendChild(markup`<figcaption>${caption}</figcaption>`).textContent;
+    set(canvas, { 'aria-label': text.trim() });
+  }
+  const draw = (x, description) => {
+    paint(canvas, x);
+    canvas.setAttribute('aria-label', description);
+  };
+  return { node, canvas, draw };
 }
 
-// A form of a sentence to be typed, and its button. send() when the reader sends it, write() after each letter; say has ask and draw.
+// A form of a sentence to be typed, and its button. send() when the reader sends it, write() after each letter; say has
+// ask and draw.
 function askPart(state, say, send, write) {
-  const node = markup`<form class="live-ask"><input type="text" dir="auto" autocomplete="off"><button class="live-button live-go">${say('draw')}</button></form>`;
+  const node = markup`<form class="live-ask"><input type="text" dir="auto" autocomplete="off"><button class="live-button live-go">${
+    say('draw')}</button></form>`;
   const input = node.firstChild;
   Object.assign(set(input, { 'aria-label': say('ask'), placeholder: say('ask') }), { value: state.prompt });
-  on(input, 'input', () => { state.prompt = input.value; write(); });
-  return on(node, 'submit', (event) => { event.preventDefault(); send(); });
+  on(input, 'input', () => {
+    state.prompt = input.value;
+    write();
+  });
+  return on(node, 'submit', (event) => {
+    event.preventDefault();
+    send();
+  });
 }
 
 // What was heard of a sentence, and a note for each word that was not: as `heardOf` tells them.
-const heardParts = (say, heard, notices) => [heard, ...notices].map((sentence) => element('span', say.quoting(sentence)));
+const heardParts = (say, heard, notices) =>
+  [heard, ...notices].map((sentence) => element('span', say.quoting(sentence)));
 
 // How far a model has come, of bytes so far and all of them; say has coming.
 function comingPart(say, bytes) {
-  const [done, all] = bytes.map((count) => (count / 1e6).toFixed(1)), text = say('coming', { done, all });
+  const [done, all] = bytes.map((count) => (count / 1e6).toFixed(1));
+  const text = say('coming', { done, all });
   return [text, set(markup`<progress></progress>`, { 'aria-label': text, value: done / all || 0 })];
 }
 
@@ -238,7 +276,8 @@ function choice(legend, options, choose, chosen = options[0][0]) {
 
 // A number to be typed, from low to high in steps.
 function numberInput(label, value, [low, high, step], change) {
-  const node = markup`<label class="live-knob"><span>${label}</span><input type="number"></label>`, input = node.lastChild;
+  const node = markup`<label class="live-knob"><span>${label}</span><input type="number"></label>`;
+  const input = node.lastChild;
   Object.assign(input, { min: low, max: high, step, value });
   on(input, 'change', () => {
     input.value = Math.min(high, Math.max(low, Math.round(input.value / step) * step || 0));
@@ -250,29 +289,46 @@ function numberInput(label, value, [low, high, step], change) {
 const svgElement = (name, attributes) => set(document.createElementNS('http://www.w3.org/2000/svg', name), attributes);
 
 // A line through points [x, y].
-const lineOf = (points) => (points.length ? `M${Array.from(points, ([x, y]) => `${x.toFixed(1)},${y.toFixed(2)}`).join('L')}` : '');
+const lineOf = (points) =>
+  (points.length ? `M${Array.from(points, ([x, y]) => `${x.toFixed(1)},${y.toFixed(2)}`).join('L')}` : '');
 
-// A chart of wide by tall units, y downwards: a grid line and a text for each tick on the left [y, text], texts below [x, text],
-// the name of the axis, a caption. path(kind) is a new line in it; point(x) moves its cursor.
+// A chart of wide by tall units, y downwards: a grid line and a text for each tick on the left [y, text], texts below
+// [x, text], the name of the axis, a caption. path(kind) is a new line in it; point(x) moves its cursor.
 function chart({ label, wide = 280, tall, left, below, axis, caption }) {
   const node = markup`<figure><svg class="live-chart" role="img"><path class="live-grid"/><g class="live-ticks-left"></g><g class="live-ticks-below"></g><text></text>
     <g class="live-plot"></g><path class="live-cursor"/></svg><figcaption>${caption}</figcaption></figure>`;
-  const svg = set(node.firstChild, { viewBox: `-38 -8 ${wide + 52} ${tall + 40}`, 'aria-label': label }), [grid, before, beneath, name, plot, cursor] = svg.children;
-  const texts = (list) => list.map(([x, y, text]) => { const tick = svgElement('text', { x, y }); tick.textContent = text; return tick; });
+  const svg = set(node.firstChild, { viewBox: `-38 -8 ${wide + 52} ${tall + 40}`, 'aria-label': label });
+  const [grid, before, beneath, name, plot, cursor] = svg.children;
+  const texts = (list) => list.map(([x, y, text]) => {
+    const tick = svgElement('text', { x, y });
+    tick.textContent = text;
+    return tick;
+  });
   const ticks = (below) => beneath.replaceChildren(...texts(below.map(([x, text]) => [x, tall + 14, text])));
   set(grid, { d: left.map(([y]) => `M0 ${y.toFixed(1)}H${wide}`).join('') });
   before.append(...texts(left.map(([y, text]) => [-6, y + 3, text])));
   ticks(below);
   set(name, { x: wide / 2, y: tall + 28 }).textContent = axis;
-  return { node, svg, plot, ticks, path: (kind) => plot.appendChild(svgElement('path', { class: `live-line ${kind}` })),
-    point: (x) => set(cursor, { d: `M${x.toFixed(1)} 0V${tall}` }) };
+  return {
+    node,
+    svg,
+    plot,
+    ticks,
+    path: (kind) => plot.appendChild(svgElement('path', { class: `live-line ${kind}` })),
+    point: (x) => set(cursor, { d: `M${x.toFixed(1)} 0V${tall}` }),
+  };
 }
 
-// A line that a screen reader speaks once the reader has stopped moving. What is said before it stands in the page is not spoken.
+// A line that a screen reader speaks once the reader has stopped moving. What is said before it stands in the page is
+// not spoken.
 function announcer() {
   const node = markup`<p class="live-hidden" aria-live="polite"></p>`;
   let timer;
-  return { node, say: (text) => { clearTimeout(timer); if (node.isConnected) timer = setTimeout(() => { node.textContent = text; }, 800); } };
+  const say = (text) => {
+    clearTimeout(timer);
+    if (node.isConnected) timer = setTimeout(() => { node.textContent = text; }, 800);
+  };
+  return { node, say };
 }
 
 // ---- Time ------------------------------------------------------------------------------------------------------------
@@ -308,7 +364,8 @@ function clockwork({ last, seconds, go, started, stopped }) {
 }
 
 // Time's own controls: a slider from 0 to `last`, one step back or on, and both ways by themselves.
-// show(t) draws; describe(t) says it in words, which are spoken once the reader stands still; `say` has back, forth, stepBack, stepForth, slider, and minus and plus.
+// show(t) draws; describe(t) says it in words, which are spoken once the reader stands still; `say` has back, forth,
+// stepBack, stepForth, slider, and minus and plus.
 function timeline({ last, say, describe, show, marks = '', seconds = 8, at = 0 }) {
   const speech = announcer();
   let t = Math.min(at, last);
@@ -325,7 +382,9 @@ function timeline({ last, say, describe, show, marks = '', seconds = 8, at = 0 }
   set(minus, { 'aria-label': `${minus.textContent}: ${say('stepBack')}` });
   set(plus, { 'aria-label': `${plus.textContent}: ${say('stepForth')}` });
 
-  const press = (way) => { for (const [key, its] of [[back, -1], [forth, 1]]) set(key, { 'aria-pressed': its === way }); };
+  const press = (way) => {
+    for (const [key, its] of [[back, -1], [forth, 1]]) set(key, { 'aria-pressed': its === way });
+  };
   const clock = clockwork({ last, seconds, go, started: press, stopped: () => press(0) });
   function go(to) {
     t = Math.min(last, Math.max(0, Math.round(to)));
