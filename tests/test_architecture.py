@@ -7,11 +7,7 @@ import ast
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
-
-import pytest
-from packaging.requirements import Requirement
 
 import diffusion_lib as dl
 
@@ -127,42 +123,52 @@ def functions(module: str):
                     yield f"{node.name}.{inner.name}", inner, node
 
 
-@pytest.mark.parametrize("module", INNER)
-def test_every_module_has_its_place(module):
-    assert layer_of(module) <= LEAVES
+def everywhere(rule, modules=INNER) -> None:
+    """Holds every module to a rule, which yields what is wrong with one; the failure names all that is wrong with all of them."""
+    wrong = [f"{module}: {words}" for module in modules for words in rule(module)]
+    assert not wrong, "\n".join(["", *wrong])
 
 
-@pytest.mark.parametrize("module", INNER)
-def test_imports_go_one_way(module):
-    layer, arrows = layer_of(module), LAYERS[place(module)][1]
-    wrong = []
-    for target, line in imports(module):
-        if not (target == "diffusion_lib" or target.startswith("diffusion_lib.")):
-            continue
-        inner = target.removeprefix("diffusion_lib").removeprefix(".")
-        entry = place(inner)
-        if entry is None:
-            wrong.append(f"line {line}: the package's own front door; import the module instead")
-        elif inner == module:
-            continue
-        elif layer_of(inner) > layer or (layer_of(inner) == layer and entry not in arrows):
-            wrong.append(f"line {line}: {inner} (layer {layer_of(inner)}) from layer {layer}")
-    assert not wrong, f"{module} imports {wrong}"
+def test_the_layers_are_made_of_modules_that_exist():
+    """What is held for all modules would be held for none."""
+    assert len(INNER) > 80 and all(entry in MODULES or any(m.startswith(f"{entry}.") for m in MODULES) for entry in LAYERS)
 
 
-@pytest.mark.parametrize("module", INNER)
-def test_heavy_packages_stay_in_the_leaves(module):
-    if layer_of(module) == LEAVES:
-        pytest.skip("a leaf: it may import what it needs")
-    wrong = []
-    for target, line in imports(module):
-        package = target.split(".")[0]
-        if package == "diffusion_lib" or package in sys.stdlib_module_names:
-            continue
-        allowed = THIRD_PARTY.get(package, ())
-        if allowed is not None and place(module).split(".")[0] not in allowed:
-            wrong.append(f"line {line}: {package}")
-    assert not wrong, f"{module} imports {wrong}"
+def test_every_module_has_its_place():
+    everywhere(lambda module: [] if place(module) and layer_of(module) <= LEAVES else ["not in LAYERS: which layer is it?"])
+
+
+def test_imports_go_one_way():
+    def wrong(module):
+        layer, arrows = layer_of(module), LAYERS[place(module)][1]
+        for target, line in imports(module):
+            if not (target == "diffusion_lib" or target.startswith("diffusion_lib.")):
+                continue
+            inner = target.removeprefix("diffusion_lib").removeprefix(".")
+            entry = place(inner)
+            if entry is None:
+                yield f"line {line}: the package's own front door; import the module instead"
+            elif inner == module:
+                continue
+            elif layer_of(inner) > layer or (layer_of(inner) == layer and entry not in arrows):
+                yield f"line {line}: imports {inner} (layer {layer_of(inner)}) from layer {layer}"
+
+    everywhere(wrong)
+
+
+def test_heavy_packages_stay_in_the_leaves():
+    def wrong(module):
+        for target, line in imports(module):
+            package = target.split(".")[0]
+            if package == "diffusion_lib" or package in sys.stdlib_module_names:
+                continue
+            allowed = THIRD_PARTY.get(package, ())
+            if allowed is not None and place(module).split(".")[0] not in allowed:
+                yield f"line {line}: imports {package}"
+
+    lower = [module for module in INNER if layer_of(module) < LEAVES]
+    assert len(lower) > 30
+    everywhere(wrong, lower)
 
 
 def test_the_front_door_is_light():
@@ -180,19 +186,20 @@ def test_the_front_door_is_light():
     assert run.returncode == 0, run.stderr
 
 
-@pytest.mark.parametrize("module", list(MODULES))
-def test_modules_and_functions_are_short(module):
-    lines = len(MODULES[module].read_text(encoding="utf-8").splitlines())
-    assert lines <= LINES_OF_A_MODULE, f"{module} has {lines} lines"
-    long = {node.name: node.end_lineno - node.lineno + 1 for node in ast.walk(TREES[module])
-            if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > LINES_OF_A_FUNCTION}
-    assert not long, f"{module}: {long} lines"
+def test_modules_and_functions_are_short():
+    def wrong(module):
+        lines = len(MODULES[module].read_text(encoding="utf-8").splitlines())
+        if lines > LINES_OF_A_MODULE:
+            yield f"{lines} lines"
+        for node in ast.walk(TREES[module]):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > LINES_OF_A_FUNCTION:
+                yield f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
+
+    everywhere(wrong, MODULES)
 
 
-@pytest.mark.parametrize("module", list(MODULES))
-def test_every_module_says_its_idea(module):
-    if MODULES[module].read_text(encoding="utf-8").strip():
-        assert ast.get_docstring(TREES[module]), f"{module} has no docstring"
+def test_every_module_says_its_idea():
+    everywhere(lambda module: ["no docstring"] if TREES[module].body and not ast.get_docstring(TREES[module]) else [], MODULES)
 
 
 # Said by their names: the book's t, the conventions of PyTorch, and our own classes, which have docstrings.
@@ -210,31 +217,30 @@ def relatives(owner: ast.ClassDef | None):
             yield from relatives(CLASSES.get(ast.unparse(base)))
 
 
-@pytest.mark.parametrize("module", INNER)
-def test_functions_say_what_they_do(module):
-    undocumented = [name for name, node, owner in functions(module)
-                    if not ast.get_docstring(node) and not (owner and (owner.bases or len(node.body) == 1))]
-    assert not undocumented, f"{module}: no docstring: {undocumented}"
+def test_functions_say_what_they_do():
+    everywhere(lambda module: [f"{name} has no docstring" for name, node, owner in functions(module)
+                               if not ast.get_docstring(node) and not (owner and (owner.bases or len(node.body) == 1))])
 
 
-@pytest.mark.parametrize("module", INNER)
-def test_public_functions_say_what_they_take(module):
+def test_public_functions_say_what_they_take():
     """Each argument stands in the docstring of the function, its class or its module, and tensors come with a shape."""
     public = {name for name in dir(dl) if not name.startswith("_")}
-    wrong = []
-    for name, node, owner in functions(module):
-        if name.split(".")[0] not in public or (owner and owner.bases and not ast.get_docstring(node)):
-            continue
-        text = " ".join(filter(None, map(ast.get_docstring, [TREES[module], node, *relatives(owner)])))
-        arguments = [a for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
-                     if a.arg not in SAID_BY_NAME | {"self", "cls"}]
-        types = {a.arg: set(re.findall(r"\w+", ast.unparse(a.annotation) if a.annotation else "")) for a in arguments}
-        missing = [a for a in types if not types[a] & CLASSES.keys() and not re.search(rf"\b{re.escape(a)}\b", text)]
-        if missing:
-            wrong.append(f"{name}: {', '.join(missing)} not described")
-        if any("Tensor" in t for t in types.values()) and not SHAPE.search(text):
-            wrong.append(f"{name}: no shape")
-    assert not wrong, f"{module}: {wrong}"
+
+    def wrong(module):
+        for name, node, owner in functions(module):
+            if name.split(".")[0] not in public or (owner and owner.bases and not ast.get_docstring(node)):
+                continue
+            text = " ".join(filter(None, map(ast.get_docstring, [TREES[module], node, *relatives(owner)])))
+            arguments = [a for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+                         if a.arg not in SAID_BY_NAME | {"self", "cls"}]
+            types = {a.arg: set(re.findall(r"\w+", ast.unparse(a.annotation) if a.annotation else "")) for a in arguments}
+            missing = [a for a in types if not types[a] & CLASSES.keys() and not re.search(rf"\b{re.escape(a)}\b", text)]
+            if missing:
+                yield f"{name}: {', '.join(missing)} not described"
+            if any("Tensor" in t for t in types.values()) and not SHAPE.search(text):
+                yield f"{name}: no shape"
+
+    everywhere(wrong)
 
 
 def test_public_names_exist_and_are_documented():
@@ -247,87 +253,40 @@ def test_public_names_exist_and_are_documented():
 
 
 def test_the_api_pages_name_what_is_public():
-    pages = sorted((ROOT / "book" / "api").glob("*.md"))
-    if not pages:
-        pytest.skip("no API pages yet")
-    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    text = "\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "book" / "api").glob("*.md"))
     modules = {m.split(".")[0] for m in INNER}
     names = {n for n in dir(dl) if not n.startswith("_") and n not in modules | {"importlib"}}
     missing = sorted(name for name in names if not re.search(rf"\b{re.escape(name)}\b", text))
     assert not missing, f"public, but on no API page: {missing}"
 
 
-@pytest.mark.parametrize("module", INNER)
-def test_options_do_not_leak(module):
+def test_options_do_not_leak():
     """No **kwargs in public functions, and below the leaves none that are handed on, and no argument of a public
     function that is compared with a string to choose what runs."""
-    wrong = []
-    for node in ast.walk(TREES[module]):
-        if not isinstance(node, ast.FunctionDef):
-            continue
-        if node.args.kwarg and not node.name.startswith("_"):
-            wrong.append(f"{node.name} takes **{node.args.kwarg.arg}")
-        if layer_of(module) == LEAVES:
-            continue
-        if node.args.kwarg and any(keyword.arg is None and ast.unparse(keyword.value) == node.args.kwarg.arg
-                                   for call in ast.walk(node) if isinstance(call, ast.Call) for keyword in call.keywords):
-            wrong.append(f"{node.name} hands **{node.args.kwarg.arg} on")
-        if node.name.startswith("_"):
-            continue
-        arguments = {a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
-        for test in (n for n in ast.walk(node) if isinstance(n, ast.Compare)):
-            sides = [test.left, *test.comparators]
-            if (any(isinstance(s, ast.Name) and s.id in arguments for s in sides)
-                    and any(isinstance(s, ast.Constant) and isinstance(s.value, str) for s in sides)
-                    and any(isinstance(o, (ast.Eq, ast.NotEq)) for o in test.ops)):
-                wrong.append(f"{node.name}, line {test.lineno}: {ast.unparse(test)}")
-    assert not wrong, f"{module}: {wrong}"
+    def wrong(module):
+        for node in ast.walk(TREES[module]):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            if node.args.kwarg and not node.name.startswith("_"):
+                yield f"{node.name} takes **{node.args.kwarg.arg}"
+            if layer_of(module) == LEAVES:
+                continue
+            if node.args.kwarg and any(keyword.arg is None and ast.unparse(keyword.value) == node.args.kwarg.arg
+                                       for call in ast.walk(node) if isinstance(call, ast.Call) for keyword in call.keywords):
+                yield f"{node.name} hands **{node.args.kwarg.arg} on"
+            if node.name.startswith("_"):
+                continue
+            arguments = {a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+            for test in (n for n in ast.walk(node) if isinstance(n, ast.Compare)):
+                sides = [test.left, *test.comparators]
+                if (any(isinstance(s, ast.Name) and s.id in arguments for s in sides)
+                        and any(isinstance(s, ast.Constant) and isinstance(s.value, str) for s in sides)
+                        and any(isinstance(o, (ast.Eq, ast.NotEq)) for o in test.ops)):
+                    yield f"{node.name}, line {test.lineno}: {ast.unparse(test)}"
+
+    everywhere(wrong)
 
 
-@pytest.mark.parametrize("module", INNER)
-def test_nothing_hides_in_train_or_eval_mode_and_nothing_is_unpickled(module):
-    text = MODULES[module].read_text(encoding="utf-8")
-    for pattern in (r"self\.training\b", r"BatchNorm[123]d|SyncBatchNorm", r"\bimport pickle\b", r"\btorch\.load\("):
-        assert not re.search(pattern, text), f"{module}: {pattern}"
-
-
-# The repository.
-
-def tracked() -> list[Path]:
-    run = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
-    if run.returncode:
-        pytest.skip("not a git checkout")
-    return [path for path in (ROOT / name for name in run.stdout.split("\0") if name) if path.is_file()]
-
-
-TEXT = {".py", ".md", ".ipynb", ".js", ".mjs", ".css", ".html", ".yml", ".toml", ".json", ".txt", ".sh", ".cff", ".c", ""}
-
-
-def test_nothing_names_the_machine_it_was_made_on():
-    """No absolute paths of a machine, and no address that only one machine's installer knows."""
-    path = re.compile(r"(?<![\w.:/~-])/(?:work|home|root|tmp|opt|mnt|Users)/\w")
-    index = re.compile(r"--(?:extra-)?index-url|--find-links|\"resolved\":")
-    wrong = []
-    for file in tracked():
-        if file.suffix in TEXT and file != Path(__file__).resolve():
-            for number, line in enumerate(file.read_text(encoding="utf-8", errors="ignore").splitlines(), 1):
-                if path.search(line) or index.search(line):
-                    wrong.append(f"{file.relative_to(ROOT)}:{number}: {line.strip()[:80]}")
-    assert not wrong, wrong
-
-
-def test_the_repository_stays_small():
-    sizes = {file: file.stat().st_size for file in tracked()}
-    assert sum(sizes.values()) < 60e6, sorted(((s, str(f)) for f, s in sizes.items()), reverse=True)[:10]
-
-
-def test_pins_satisfy_our_own_lower_bounds():
-    """What the book is built with is something that the library says it runs on."""
-    pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    texts = [*project["dependencies"], *(t for extra in project["optional-dependencies"].values() for t in extra)]
-    for requirement in map(Requirement, texts):
-        assert requirement.name in pins, f"{requirement.name} has no pin in requirements.txt"
-        assert requirement.specifier.contains(pins[requirement.name], prereleases=True), requirement
-    citation = (ROOT / "CITATION.cff").read_text()
-    assert f"version: {project['version']}\n" in citation, "CITATION.cff and pyproject.toml name different versions"
+def test_nothing_hides_in_train_or_eval_mode_and_nothing_is_unpickled():
+    patterns = (r"self\.training\b", r"BatchNorm[123]d|SyncBatchNorm", r"\bimport pickle\b", r"\btorch\.load\(")
+    everywhere(lambda module: [pattern for pattern in patterns if re.search(pattern, MODULES[module].read_text(encoding="utf-8"))])

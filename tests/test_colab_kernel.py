@@ -18,6 +18,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 
 from classroom.copies import mark
+from repository import files_of
 from scripts.stamp_notebooks import for_colab
 from scripts.tidy_notebooks import SETUP_TEXT
 
@@ -107,11 +108,9 @@ def colab(code: str, *, cwd: Path, **environment) -> str:
 
 def zip_of_the_repository(path: Path, revision: str) -> str:
     """A zip with everything that git knows or could add, in one folder. Returns its file:// address."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as packed:
-        for name in filter(None, listed.stdout.decode().split("\0")):
-            if (ROOT / name).is_file():
-                packed.write(ROOT / name, f"book-{revision}/{name}")
+        for file in files_of(added=True):
+            packed.write(file, f"book-{revision}/{file.relative_to(ROOT).as_posix()}")
         packed.writestr(f"book-{revision}/diffusion_lib/_revision.py", f"REVISION = {revision!r}\n")
     return path.as_uri()
 
