@@ -11,13 +11,6 @@ from diffusion_lib.checks import CheckFailed
 from diffusion_lib.checks._verdict import STRICT
 
 
-@pytest.fixture(autouse=True)
-def nobody_grades(monkeypatch):
-    """No grading is going on, whatever the surroundings say. Imported by every file that tests checks."""
-    for name in STRICT:
-        monkeypatch.delenv(name, raising=False)
-
-
 class EveryCheck:
     """solutions: check -> a right answer. given: check -> the numbers that come with it. slips: (check, wrong answer, words in what
     is said of it), one row for every message that a check has."""

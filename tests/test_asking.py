@@ -8,11 +8,10 @@ from PIL import Image
 
 import diffusion_lib as dl
 from diffusion_lib.checkpoints import load_checkpoint, save_checkpoint
-from diffusion_lib.cli import main
 from diffusion_lib.data.pets import GRAMMARS, TELUGU, caption, encode, language_of, pet_vocabulary, wish_in_attributes, wish_in_words
 from diffusion_lib.networks.unet import UNet, UNetConfig
 from diffusion_lib.pictures import image_grid, text_picture, to_image
-from tiny import randomised, tiny_denoiser, write_tiny_models
+from tiny import randomised, run, tiny_denoiser
 
 READER = dl.TextConditioner(pet_vocabulary(), width=32, layers=1)
 CAT = {"animal": "cat", "hat": "top hat"}
@@ -25,10 +24,6 @@ def reader(tmp_path) -> str:
     path = tmp_path / "reader.safetensors"
     save_checkpoint(path, randomised(dl.NeuralDenoiser(network, dl.RectifiedFlowSchedule(), dl.FLOW)), about={"shape": [3, 8, 8]}, dtype=torch.float16)
     return str(path)
-
-
-def run(*arguments) -> int:
-    return main([str(argument) for argument in arguments])
 
 
 # what a model is told
@@ -195,8 +190,3 @@ def test_in_a_terminal_the_walk_moves(reader, capsys, monkeypatch):
     frames = out.split("\x1b[17F")                           # 16 lines of picture and one of title, and back up again
     assert [frame.split("\n")[-18 if k == 0 else 0] for k, frame in enumerate(frames[:-1])] == [f"Step {k}" for k in range(4)]
     assert frames[-1].startswith("\x1b[J") and frames[-1].count("Step") == 4
-
-
-@pytest.fixture
-def models(tmp_path) -> tuple[str, str]:
-    return write_tiny_models(tmp_path)

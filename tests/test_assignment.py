@@ -17,11 +17,9 @@ import pytest
 from classroom import library
 from classroom.assignment import make
 from classroom.copies import source_of
+from grading import GRADING, needs_grading
 
 ROOT = Path(__file__).resolve().parent.parent
-GRADING = ROOT / ".venv-grading" / "bin" / "python"
-
-needs_grading = pytest.mark.skipif(not GRADING.exists(), reason="no .venv-grading: `make test` installs it")
 
 
 def has_exercises(path: Path) -> bool:

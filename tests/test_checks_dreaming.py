@@ -7,7 +7,7 @@ import torch
 
 from diffusion_lib.checks import dreaming
 from diffusion_lib.realism import most_alike
-from checking import EveryCheck, nobody_grades  # noqa: F401
+from checking import EveryCheck
 
 GIVEN = {dreaming.static_left: (10,), dreaming.said_aloud: (60,)}
 

@@ -9,7 +9,6 @@ import torch
 from diffusion_lib.checks import prompts
 from diffusion_lib.evaluation import interval
 from diffusion_lib.words import one_slip
-from checking import nobody_grades  # noqa: F401
 
 
 # Shares

@@ -5,7 +5,6 @@ import torch
 
 from diffusion_lib.checks import CheckFailed, training
 from diffusion_lib.checks._verdict import STRICT
-from checking import nobody_grades  # noqa: F401
 
 DECAYS = (0.995, 0.998, 0.9985, 0.999, 0.9995)               # the variants of the exercise
 

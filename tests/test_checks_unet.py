@@ -6,7 +6,6 @@ from torch import nn
 
 from diffusion_lib.checks import unet
 from diffusion_lib.networks.layers import ResidualBlock, count_parameters
-from checking import nobody_grades  # noqa: F401
 
 
 def seen_by(convs: int, halvings: int) -> int:

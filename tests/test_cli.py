@@ -17,24 +17,14 @@ from safetensors.torch import load_file
 import diffusion_lib as dl
 from diffusion_lib import records, zoo
 from diffusion_lib.checkpoints import load_checkpoint, read_about, save_checkpoint
-from diffusion_lib.cli import main
 from diffusion_lib.conditioning import TextConditioner
 from diffusion_lib.data.pets import NAMES, encode, pet_vocabulary
 from diffusion_lib.networks.unet import UNet, UNetConfig
 from diffusion_lib.pictures import image_grid, text_picture, to_image
 from diffusion_lib.zoo.card import card_of, number, percent
-from tiny import CLASSIFIER_RECIPE, RECIPE, randomised, tiny_denoiser, write_tiny_models
+from tiny import CLASSIFIER_RECIPE, RECIPE, randomised, run, tiny_denoiser
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture
-def models(tmp_path) -> tuple[str, str]:
-    return write_tiny_models(tmp_path)
-
-
-def run(*arguments) -> int:
-    return main([str(argument) for argument in arguments])
 
 
 # sample

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import venv
 import zipfile
@@ -20,22 +19,20 @@ import pytest
 from classroom import sandbox
 from classroom.assignment import make
 from classroom.copies import exercises, mark, source_of
+from grading import GRADING, need_a_sandbox, needs_grading
 
 ROOT = Path(__file__).resolve().parent.parent
-GRADING = ROOT / ".venv-grading" / "bin" / "python"
 SECRET = "autumn, room 3"
 HIDDEN = """# points: 2
 assert type(rounds_needed) is int and (5 / 6)**rounds_needed < LEFT / 100 <= (5 / 6)**(rounds_needed - 1), 'HIDDENWORDS'
 """
 
-pytestmark = pytest.mark.skipif(not GRADING.exists(), reason="no .venv-grading: `make test` installs it")
+pytestmark = needs_grading
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def sandboxed():
-    reason = sandbox.why_not(Path(sys.executable))
-    if reason:
-        pytest.skip(f"no sandbox here: {reason}")
+    need_a_sandbox()
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +100,7 @@ def stripped(notebook):
 
 
 @pytest.fixture(scope="module")
-def term(tmp_path_factory, overlay):
+def term(tmp_path_factory, overlay, sandboxed):
     """One grading of one class: the command, the rows, the report, and the folder."""
     pupils = Class(tmp_path_factory.mktemp("term"), SECRET, overlay)
     pupils.hand_in("ada/01_static.ipynb", pupils.notebook())
@@ -265,7 +262,7 @@ def is_static(picture):
 """
 
 
-def test_what_a_malicious_notebook_tries_fails_and_is_reported(tmp_path):
+def test_what_a_malicious_notebook_tries_fails_and_is_reported(tmp_path, sandboxed):
     pupils = Class(tmp_path, "", None)
     pupils.hand_in("=mallory/01_static.ipynb", pupils.notebook(
         static_knobs=ESCAPES.replace("FOLDER", str(pupils.folder)).replace("NETWORK", os.readlink("/proc/self/ns/net")),
@@ -289,7 +286,7 @@ def test_what_a_malicious_notebook_tries_fails_and_is_reported(tmp_path):
     assert sorted(path for path in pupils.folder.rglob("*")) == before
 
 
-def test_a_python_below_tmp_can_be_used_and_nothing_else_there_is_seen():
+def test_a_python_below_tmp_can_be_used_and_nothing_else_there_is_seen(sandboxed):
     """The scratch folder is /tmp; a clone of the book may lie there too."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         python, secret = Path(folder, ".venv", "bin", "python"), Path(folder, "secret")

@@ -4,6 +4,7 @@ import torch
 
 import diffusion_lib as dl
 from diffusion_lib.checkpoints import save_checkpoint
+from diffusion_lib.cli import main
 from diffusion_lib.conditioning import AttributeConditioner
 from diffusion_lib.data.pets import SIZES
 from diffusion_lib.networks.classifier import Classifier, ClassifierConfig
@@ -100,3 +101,8 @@ def write_tiny_models(folder) -> tuple[str, str]:
     for path, model in zip(paths, (tiny_denoiser(), tiny_classifier())):
         save_checkpoint(path, model, about=about, dtype=torch.float16)
     return tuple(map(str, paths))
+
+
+def run(*arguments) -> int:
+    """The exit code of a command, without a process of its own: run("sample", path, "--steps", 3)."""
+    return main([str(argument) for argument in arguments])
