@@ -135,13 +135,14 @@ def test_a_race_shows_the_ends_of_all_runs_and_how_far_unfinished_ones_have_come
 def test_a_race_says_whether_the_goal_is_met():
     def run(library, choice, minutes, *shares):
         points = [{"minute": minute, "pictures": 10, "seen": share, "held_out": share, "frechet": 10 * share} for minute, share in shares]
-        return {"library": library, "choice": choice, "minutes": minutes, "seed": 0, "frechet_floor": 4.0, "points": points}
+        return {"library": library, "choice": choice, "minutes": minutes, "seed": 0, "frechet_floor": 4.0, "points": points,
+                "judging": {"pictures": 100}}
 
     ours = run("ours", "pets32-sprint", 30, (3, 0.5), (6, 0.7), (10, 0.9))
     text = race("x", {"made by": "x.py", "search": [], "runs": [ours, run("azula", "as documented", 30, (30, 0.8))]})
     seen, held_out, frechet = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[-3:])
-    assert seen == ["all right, seen", "azula: 0.8 after 30", "0.7 within 6", "minute 10", "**missed**"] and held_out[1:] == seen[1:]
-    assert frechet == ["Fréchet distance", "azula: 8 after 30", "5 within 6", "minute 3", "met"]
+    assert seen == ["all right, seen", "azula: 0.8 (1 seed, 0.711 to 0.867) after 30", "0.7 within 6", "minute 10", "**missed**"] and held_out[1:] == seen[1:]
+    assert frechet == ["Fréchet distance", "azula: 8 (1 seed) after 30", "5 within 6", "minute 3", "met"]
 
 
 def test_processors_are_named_and_where_there_are_several_so_are_their_rows():

@@ -1,7 +1,8 @@
 """denoising-diffusion-pytorch: the U-Net and GaussianDiffusion of its classifier_free_guidance module, in the loop of its Trainer.
 
 (Its Trainer reads a folder of pictures without classes, so the loop is written out, with the Trainer's settings.) The
-table of classes becomes a sum of one learned vector an attribute; the vector for "nothing" and the dropping of
+table of classes becomes a sum of one learned vector an attribute, as wide as what comes after it (the library's 16 numbers
+for a network this narrow would hold seven attributes one above the other); the vector for "nothing" and the dropping of
 conditions are the library's own.
 """
 
@@ -20,10 +21,13 @@ from .common import GUIDANCE, SILENT, SIZE, AttributeSum, Pupil, Steps, View, mi
 WIDTH, MULTIPLES = 16, (1, 2, 4, 7)                          # the README's 64 and (1, 2, 4, 8), a quarter as wide and no wider than ours
 
 
-def fresh(objective: str) -> GaussianDiffusion:
+def fresh(settings: dict) -> GaussianDiffusion:
     unet = Unet(dim=WIDTH, dim_mults=MULTIPLES, num_classes=1, cond_drop_prob=SILENT)
-    unet.classes_emb = AttributeSum(WIDTH)
-    return GaussianDiffusion(unet, image_size=SIZE, timesteps=1000, sampling_timesteps=50, objective=objective)
+    wide = unet.classes_mlp[-1].in_features
+    unet.classes_emb, unet.null_classes_emb = AttributeSum(wide), nn.Parameter(torch.randn(wide))
+    unet.classes_mlp[0] = nn.Linear(wide, wide)
+    return GaussianDiffusion(unet, image_size=SIZE, timesteps=1000, sampling_timesteps=50, objective=settings["objective"],
+                             min_snr_loss_weight=settings["min_snr"])
 
 
 class Network(nn.Module):
@@ -39,15 +43,18 @@ class Network(nn.Module):
 
 
 class Taught(Pupil):
-    """Optimizer, clipping and EMA: class Trainer of denoising_diffusion_pytorch.py."""
+    """Optimizer, clipping and EMA: class Trainer of denoising_diffusion_pytorch.py.
+
+    Its average looks at the weights every 10 steps, so of a run of 2,000 steps it would be half as long; looking at each, it is a tenth.
+    """
 
     sampler = "DDIM with eta = 1, 50 steps"
 
     def __init__(self, settings, seed, minutes, desk):
         super().__init__(settings, seed, minutes, desk)
-        self.accelerator, self.diffusion = Accelerator(mixed_precision=mixed_precision(), cpu=True), fresh(settings["objective"])
+        self.accelerator, self.diffusion = Accelerator(mixed_precision=mixed_precision(), cpu=True), fresh(settings)
         self.optimizer = torch.optim.Adam(self.diffusion.parameters(), settings["lr"], betas=(0.9, 0.99))
-        self.ema = EMA(self.diffusion, beta=0.995, update_every=10)
+        self.ema = EMA(self.diffusion, beta=0.995, update_every=settings["average_every"])
 
     def teach(self, x0, cond, progress):
         with self.accelerator.autocast():
@@ -61,7 +68,7 @@ class Taught(Pupil):
         return loss
 
     def averaged(self):
-        copy = fresh(self.settings["objective"])
+        copy = fresh(self.settings)
         copy.load_state_dict(self.ema.ema_model.state_dict())
         return NeuralDenoiser(Network(copy), CosineSchedule(), V if copy.objective == "pred_v" else EPS).eval()
 

@@ -14,14 +14,17 @@ from diffusers.training_utils import EMAModel
 from torch import nn
 
 from diffusion_lib.denoisers import NeuralDenoiser
-from diffusion_lib.process import EPS
+from diffusion_lib.process import EPS, V
 from diffusion_lib.schedules import LinearBetaSchedule
 
 from .common import GUIDANCE, SIZE, AttributeSum, Pupil, Steps, View, mixed_precision, silenced, told
 
 WIDTHS = (32, 64, 64, 64)                                    # google/ddpm-cifar10-32, a quarter as wide
-SCHEDULER = DDPMScheduler(num_train_timesteps=1000)
-CLOCK = Steps(SCHEDULER.alphas_cumprod)
+# ... and with as many channels to a group as there, 4 and 8: its 32 groups would leave one, whose mean the norm takes away, and with it
+# what the embedding of time and wish had just added.
+GROUPS = 8
+CLOCK = Steps(DDPMScheduler(num_train_timesteps=1000).alphas_cumprod)
+LANGUAGES = {"epsilon": EPS, "v_prediction": V}              # what the network predicts, as the library calls it
 
 
 class Network(nn.Module):
@@ -29,7 +32,7 @@ class Network(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.unet = UNet2DModel(sample_size=SIZE, block_out_channels=WIDTHS, layers_per_block=2,
+        self.unet = UNet2DModel(sample_size=SIZE, block_out_channels=WIDTHS, layers_per_block=2, norm_num_groups=GROUPS,
                                 class_embed_type="identity", attention_head_dim=None,    # None: one head, as there
                                 down_block_types=("DownBlock2D", "AttnDownBlock2D", *["DownBlock2D"] * (len(WIDTHS) - 2)),
                                 up_block_types=(*["UpBlock2D"] * (len(WIDTHS) - 2), "AttnUpBlock2D", "UpBlock2D"))
@@ -51,16 +54,18 @@ class Taught(Pupil):
     def __init__(self, settings, seed, minutes, desk):
         super().__init__(settings, seed, minutes, desk)
         self.accelerator, self.network = Accelerator(mixed_precision=mixed_precision(), cpu=True), Network()
+        self.scheduler = DDPMScheduler(num_train_timesteps=1000, prediction_type=settings["predicts"])
         self.optimizer = torch.optim.AdamW(self.network.parameters(), settings["lr"], betas=(0.95, 0.999), weight_decay=1e-6)
         self.ema = EMAModel(self.network.parameters(), decay=0.9999, use_ema_warmup=True, inv_gamma=1.0, power=3 / 4, foreach=True)
 
     def teach(self, x0, cond, progress):
         noise = torch.randn(x0.shape)
-        timesteps = torch.randint(0, SCHEDULER.config.num_train_timesteps, (len(x0),))
-        noisy = SCHEDULER.add_noise(x0, noise, timesteps)
+        timesteps = torch.randint(0, self.scheduler.config.num_train_timesteps, (len(x0),))
+        noisy = self.scheduler.add_noise(x0, noise, timesteps)
+        target = noise if self.settings["predicts"] == "epsilon" else self.scheduler.get_velocity(x0, noise, timesteps)
         with self.accelerator.autocast():
             predicted = self.network.predict(noisy, timesteps, told(cond))
-        loss = F.mse_loss(predicted.float(), noise)
+        loss = F.mse_loss(predicted.float(), target)
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.network.parameters(), 1.0)
         rise = min(1, (self.steps + 1) / self.settings["warmup"])
@@ -75,17 +80,22 @@ class Taught(Pupil):
     def averaged(self):
         copy = Network()
         self.ema.copy_to(copy.parameters())
-        return NeuralDenoiser(copy, LinearBetaSchedule(), EPS).eval()
+        return NeuralDenoiser(copy, LinearBetaSchedule(), LANGUAGES[self.settings["predicts"]]).eval()
 
     def keeps(self):
         return {"network": self.network, "optimizer": self.optimizer, "ema": self.ema}
 
     def view(self, model, x0, eps, share, cond):
         timesteps = torch.full((len(x0),), int(share * 1000))
-        return View(CLOCK.log_snr[timesteps], model.network.predict(SCHEDULER.add_noise(x0, eps, timesteps), timesteps, cond))
+        noisy = self.scheduler.add_noise(x0, eps, timesteps)
+        said = model.network.predict(noisy, timesteps, cond)
+        if self.settings["predicts"] == "v_prediction":
+            bar = self.scheduler.alphas_cumprod[timesteps].view(-1, 1, 1, 1)
+            said = bar.sqrt() * said + (1 - bar).sqrt() * noisy
+        return View(CLOCK.log_snr[timesteps], said)
 
     def draws(self, model, cond):
-        scheduler, x = DDIMScheduler(num_train_timesteps=1000), torch.randn(len(cond), 3, SIZE, SIZE)
+        scheduler, x = DDIMScheduler.from_config(self.scheduler.config), torch.randn(len(cond), 3, SIZE, SIZE)
         scheduler.set_timesteps(50)
         both = torch.cat([cond, silenced(None, None, len(cond))])
         for timestep in scheduler.timesteps:
