@@ -4,11 +4,39 @@ A check takes an answer, and for some exercises the numbers that were given. It 
 slip, or stays calm about a stub.
 """
 
+import ast
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
 from diffusion_lib.checks import CheckFailed
-from diffusion_lib.checks._verdict import STRICT
+from diffusion_lib.checks._verdict import STRICT, Wrong
+
+
+def unsaid(module: str, asked) -> list[str]:
+    """The places in a module of checks where a wrong answer is refused (`raise Wrong(...)`) that no answer reaches.
+
+    asked: rows (check, answer, *given). Returns lines of code, such as "noising.py, line 151: raise Wrong(...)".
+    """
+    reached, file = set(), Path(sys.modules[module].__file__)
+
+    def note(self, *words):
+        caller = sys._getframe(1)
+        if caller.f_code.co_filename == str(file):
+            reached.add(caller.f_lineno)
+        super(Wrong, self).__init__(*words)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Wrong, "__init__", note)
+        for check, *arguments in asked:
+            torch.manual_seed(0)                             # some answers draw random numbers
+            check(*arguments)
+    raises = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+              if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and ast.unparse(node.exc.func) == "Wrong"]
+    assert raises, f"{file.name} refuses nothing"
+    return [f"{file.name}, line {node.lineno}: {ast.unparse(node)}" for node in raises if not reached & {*range(node.lineno, node.end_lineno + 1)}]
 
 
 class EveryCheck:
@@ -66,10 +94,16 @@ class EveryCheck:
         verdict = self.ask(check, answer)
         assert verdict.passed is False and words in verdict.message, repr(verdict)
 
-    def test_every_slip_message_is_reached(self):
-        """No message of a check is dead: each has a slip whose words stand in it, and in no other of that check."""
+    def test_no_refusal_is_dead(self):
+        """Each `raise Wrong(...)` of the checks' modules is reached by a slip."""
+        asked = [(check, answer, *self.given.get(check, ())) for check, answer, _ in self.slips]
+        for module in {check.__module__ for check in self.solutions}:
+            assert unsaid(module, asked) == []
+
+    def test_every_slip_gets_words_of_its_own(self):
+        """Each has a message of its own, whose words stand in no other message of that check."""
         for check in self.solutions:
             words = [w for c, _, w in self.slips if c is check]
             said = [self.ask(check, answer).message for c, answer, _ in self.slips if c is check]
-            assert len(set(said)) == len(said), "two slips get the same words"
-            assert all(sum(w in message for message in said) == 1 for w in words)
+            assert len(set(said)) == len(said), f"{check.__name__}: two slips get the same words"
+            assert [(check.__name__, w) for w in words if sum(w in message for message in said) != 1] == []

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+pytest.register_assert_rewrite("checking", "exact")          # so that a helper's failure shows its values too
 
 if os.environ.get("DIFFUSION_TEST_GPU") != "1":
     os.environ["CUDA_VISIBLE_DEVICES"] = ""

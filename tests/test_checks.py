@@ -8,7 +8,7 @@ import torch
 import diffusion_lib as dl
 from diffusion_lib.checks import noising, walking_back
 from diffusion_lib.checks._verdict import STRICT, Wrong, check, same
-from checking import EveryCheck
+from checking import EveryCheck, unsaid
 
 BETAS = dl.LinearBetaSchedule().betas
 T1000 = torch.arange(1001) / 1000
@@ -51,7 +51,10 @@ SOLUTIONS = {
     walking_back.step_mean: lambda x, eps, b, t: (x - b / torch.sqrt(1 - t) * eps) / torch.sqrt(1 - b),
     walking_back.oracle: lambda x, x0, t: (x - t.sqrt() * x0) / (1 - t).sqrt(),
     walking_back.long_step: long_step,
+    noising.rounds_of_dice: 13,
+    walking_back.static_forgotten: 977,
 }
+GIVEN = {noising.rounds_of_dice: (10,), walking_back.static_forgotten: (80,)}
 
 
 def test_where_static_wins_is_where_the_schedule_says():
@@ -76,6 +79,11 @@ SLIPS = [
     (noising.mix, lambda p, s, k, a: 2 * (k * p + a * s), "2 times"),
     (noising.mix, lambda p, s, k, a: -k * p - a * s, "sign is wrong"),
     (noising.mix, lambda p, s, k, a: k * p + a * s / 0, "infinite"),
+    (noising.mix, 7, "needs the function itself"),
+    (noising.mix, lambda p, s, k, a: 1 / 0, "ZeroDivisionError"),
+    (noising.mix, lambda p, s, k, a: torch.zeros(5, 5), "The shape is (5, 5)"),
+    (noising.mix, lambda p, s, k, a: "a word", "needs numbers"),
+    (noising.first_time_static_wins, float("nan"), "fractions will do"),
     (noising.first_time_static_wins, 0.26, "clock from 0 to 1"),
     (noising.first_time_static_wins, 259, "One too early"),
     (noising.first_time_static_wins, 261, "One too late"),
@@ -86,7 +94,7 @@ SLIPS = [
     (noising.first_time_static_wins, 741, "how many t"),
     (noising.first_time_static_wins, 20, "later"),
     (noising.first_time_static_wins, 400, "earlier"),
-    (noising.first_time_static_wins, [260, 261], "one number"),
+    (noising.first_time_static_wins, [260, 261], "got several: 2 of them"),
     (noising.many_small_steps, lambda p, betas: p, "Nothing happened"),
     (noising.many_small_steps, smash_with(lambda b: (1 - b).sqrt(), lambda b: 0), "no static was added"),
     (noising.many_small_steps, smash_with(lambda b: (1 - b).sqrt(), lambda b: b.sqrt(), lambda shape: noising.randn(shape, dl.CounterGenerator(7))),
@@ -98,6 +106,8 @@ SLIPS = [
     (noising.many_small_steps, lambda p, betas: smash(p, betas[:1]), "one single step"),
     (noising.many_small_steps, lambda p, betas: smash(p, betas[-1:]), "Only the last step"),
     (noising.many_small_steps, lambda p, betas: 3 + smash(p, betas), "flat picture of 0.8"),
+    (noising.many_small_steps, lambda p, betas: smash(p, betas)[0], "that of the picture"),
+    (noising.static_detector, lambda x: x > 0, "for each picture"),
     (noising.static_detector, lambda x: True, "True to everything"),
     (noising.static_detector, lambda x: abs(x.mean()) < 0.1, "all zeros"),
     (noising.static_detector, lambda x: abs(x.mean()) < 0.1 and x.std() > 0.6, "twice as loud"),
@@ -113,6 +123,7 @@ SLIPS = [
     (walking_back.fresh_noise, lambda b, t, s: torch.sqrt(b * s / t), "signal that is left"),
     (walking_back.fresh_noise, lambda b, t, s: b * torch.sqrt((1 - s) / (1 - t)), "over the fraction only"),
     (walking_back.fresh_noise, lambda b, t, s: torch.sqrt(b * (1 - t) / (1 - s)), "infinite"),
+    (walking_back.fresh_noise, lambda b, t, s: torch.zeros(5, 5), "returned several"),
     (walking_back.step_mean, lambda x, e, b, t: (x + b / (1 - t).sqrt() * e) / (1 - b).sqrt(), "sign of eps"),
     (walking_back.step_mean, lambda x, e, b, t: x - b / (1 - t).sqrt() * e, "nothing turns it up again"),
     (walking_back.step_mean, lambda x, e, b, t: (x - b / (1 - t).sqrt() * e) * (1 - b).sqrt(), "multiply by"),
@@ -141,6 +152,23 @@ SLIPS = [
     (walking_back.long_step, lambda x, x0, t, s, z: s.sqrt() * x0 + (1 - s).sqrt() * z, "afresh"),
     (walking_back.long_step, lambda x, x0, t, s, z: s.sqrt() * x0 + t.sqrt() * (1 - s) / (1 - t) * x + (1 - s).sqrt() * z,
      "counts from the clean picture"),
+    (noising.rounds_of_dice, 12, "One round too few: then 11.2%"),
+    (noising.rounds_of_dice, 14, "One round too many"),
+    (noising.rounds_of_dice, 27, "changed their colour"),
+    (noising.rounds_of_dice, 6, "of *all* squares"),
+    (noising.rounds_of_dice, 12.6, "counted whole"),
+    (noising.rounds_of_dice, 3, "Too few: after 3 rounds 57.9%"),
+    (noising.rounds_of_dice, 40, "already before round 40"),
+    (noising.rounds_of_dice, [13, 14], "one number of rounds"),
+    (noising.rounds_of_dice, "many", "needs numbers"),
+    (walking_back.static_forgotten, 988, "shares of the variance"),
+    (walking_back.static_forgotten, 23, "number of steps"),
+    (walking_back.static_forgotten, 0.977, "clock from 0 to 1"),
+    (walking_back.static_forgotten, 978, "One too early"),
+    (walking_back.static_forgotten, 976, "One too late"),
+    (walking_back.static_forgotten, 999, "still louder"),
+    (walking_back.static_forgotten, 500, "for a while"),
+    (walking_back.static_forgotten, [977, 976], "one number, the first t"),
 ]
 
 
@@ -168,11 +196,13 @@ def test_a_mistake_inside_a_check_is_not_blamed_on_the_reader():
 
 
 class TestChecks(EveryCheck):
-    solutions, slips = SOLUTIONS, SLIPS
+    solutions, given, slips = SOLUTIONS, GIVEN, SLIPS
+
+    def test_no_general_refusal_is_dead(self):
+        assert unsaid(Wrong.__module__, [(check, answer, *GIVEN.get(check, ())) for check, answer, _ in SLIPS]) == []
 
     def test_words_and_wrong_shapes_are_named(self, function_check):
         if function_check is noising.static_detector:
             return                                           # whose answer is yes or no
         assert "needs numbers" in self.ask(function_check, lambda *arguments: "a word").message
         assert "shape" in self.ask(function_check, lambda *arguments: torch.zeros(5, 5)).message or function_check is walking_back.fresh_noise
-        assert "several" in walking_back.fresh_noise(lambda *arguments: torch.zeros(5, 5)).message

@@ -90,6 +90,7 @@ SLIPS = [
     (dreaming.said_aloud, lambda s, n: n[s.index(max(s))] if max(s) > 0.6 else "nothing yet", "takes the edge in"),
     (dreaming.said_aloud, lambda s, n: says(s, n, 0.5), "60 % needed"),
     (dreaming.said_aloud, lambda s, n: s.index(max(s)), "which name stands"),
+    (dreaming.said_aloud, lambda s, n: torch.tensor(s) >= 0.6, "several numbers"),
     (dreaming.said_aloud, lambda s, n: [says(s, n)], "got list"),
     (dreaming.most_alike, lambda p, a: (a - p).mean((1, 2, 3)).abs().argmin(), "cancel"),
     (dreaming.most_alike, lambda p, a: (a - p).mean((2, 3)).abs().sum(1).argmin(), "on average"),

@@ -1,4 +1,7 @@
-"""Checks whose right answer depends on a number that the exercise gives: dice on squared paper, and how long a walk remembers its static."""
+"""Checks whose right answer depends on a number that the exercise gives: dice on squared paper, and how long a walk remembers its static.
+
+Their slips stand in tests/test_checks.py.
+"""
 
 import pytest
 import torch
@@ -36,35 +39,3 @@ def test_rounds_of_dice_are_as_many_as_rolling_them_takes(percent):
 @pytest.mark.parametrize("percent", [25, 40, 50, 60, 75])
 def test_the_first_static_is_forgotten_when_the_sum_of_the_noises_says_so(percent):
     assert walking_back.static_forgotten(walked(percent), percent).passed
-
-
-SLIPS = [
-    (noising.rounds_of_dice, 12, "One round too few: then 11.2%"),
-    (noising.rounds_of_dice, 14, "One round too many"),
-    (noising.rounds_of_dice, 27, "changed their colour"),
-    (noising.rounds_of_dice, 6, "of *all* squares"),
-    (noising.rounds_of_dice, 12.6, "counted whole"),
-    (noising.rounds_of_dice, 3, "Too few: after 3 rounds 57.9%"),
-    (noising.rounds_of_dice, 40, "already before round 40"),
-    (noising.rounds_of_dice, [13, 14], "one number of rounds"),
-    (noising.rounds_of_dice, "many", "needs numbers"),
-    (walking_back.static_forgotten, 988, "shares of the variance"),
-    (walking_back.static_forgotten, 23, "number of steps"),
-    (walking_back.static_forgotten, 0.977, "clock from 0 to 1"),
-    (walking_back.static_forgotten, 978, "One too early"),
-    (walking_back.static_forgotten, 976, "One too late"),
-    (walking_back.static_forgotten, 999, "still louder"),
-    (walking_back.static_forgotten, 500, "for a while"),
-    (walking_back.static_forgotten, [977, 976], "one number, the first t"),
-]
-
-
-@pytest.mark.parametrize("check, answer, words", SLIPS, ids=[f"{c.__name__}-{w}" for c, _, w in SLIPS])
-def test_slips_are_called_by_name(check, answer, words):
-    verdict = check(answer, {noising.rounds_of_dice: 10, walking_back.static_forgotten: 80}[check])
-    assert verdict.passed is False and words in verdict.message, repr(verdict)
-
-
-@pytest.mark.parametrize("check", [noising.rounds_of_dice, walking_back.static_forgotten])
-def test_an_untouched_answer_stays_calm(check):
-    assert check(None, 10).passed is None

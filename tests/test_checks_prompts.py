@@ -9,6 +9,7 @@ import torch
 from diffusion_lib.checks import prompts
 from diffusion_lib.evaluation import interval
 from diffusion_lib.words import one_slip
+from checking import unsaid
 
 
 # Shares
@@ -22,11 +23,14 @@ def test_share_is_softmax(ahead, others):
         assert prompts.share_of_one(wrong, ahead, others).passed is False
 
 
-@pytest.mark.parametrize("answer, says", [
+SHARES = [
     (100 * math.exp(2) / (math.exp(2) + 7), "per cent"), (1 / 8, "all scores were equal"), (2 / 9, "shared out the scores"), (math.exp(2) / 7, "part of it"),
     (math.exp(2) / (math.exp(2) + 8), "too many"), (math.exp(2) / (math.exp(2) + 6), "too few"), (math.exp(2) / (math.exp(2) + 1), "a single other"),
     (1 / (1 + 7 * math.exp(2)), "wrong sign"), (4 / 11, "not 2"), (math.exp(2), "not been shared out"), (1 / (math.exp(2) + 7), "each of the others"),
-    (7 / (math.exp(2) + 7), "together"), (0.9, "less than 0.9"), ("much", "needs numbers"), ([0.5, 0.5], "several")])
+    (7 / (math.exp(2) + 7), "together"), (0.9, "less than 0.9"), ("much", "needs numbers"), ([0.5, 0.5], "several")]
+
+
+@pytest.mark.parametrize("answer, says", SHARES)
 def test_share_names_the_slip(answer, says):
     verdict = prompts.share_of_one(answer, 2.0, 7)
     assert verdict.passed is False and says in verdict.message, verdict.message
@@ -45,7 +49,7 @@ def test_listening():
     assert prompts.listening(lambda q, k, v, counts: (q @ k[counts].T / 2).softmax(1) @ v[counts]).passed, "leaving the others out is the same"
 
 
-@pytest.mark.parametrize("wrong, says", [
+LISTENINGS = [
     (lambda q, k, v, c: (q @ k.T / 2).softmax(0).masked_fill(~c, 0) @ v, "not over the places"),
     (lambda q, k, v, c: (q @ k.T / 2).softmax(1) @ v, "heard all the same"),
     (lambda q, k, v, c: listen(q, k, v, ~c), "turn the mask round"),
@@ -57,7 +61,10 @@ def test_listening():
     (lambda q, k, v, c: v[c].mean(0).expand(len(q), -1), "questions are not used"),
     (lambda q, k, v, c: (q @ k.T / 2).masked_fill(~c, -math.inf).softmax(1), "these are shares"),
     (lambda q, k, v, c: 2 * listen(q, k, v, c), "right up to its scale"),
-    (lambda q, k, v, c: listen(q, k, v, c)[:2], "shape is")])
+    (lambda q, k, v, c: listen(q, k, v, c)[:2], "shape is")]
+
+
+@pytest.mark.parametrize("wrong, says", LISTENINGS)
 def test_listening_names_the_slip(wrong, says):
     verdict = prompts.listening(wrong)
     assert verdict.passed is False and says in verdict.message, verdict.message
@@ -73,7 +80,7 @@ def test_slips():
     assert prompts.one_letter_off(near).passed and prompts.one_letter_off(lambda word, known: set(near(word, known))).passed
 
 
-@pytest.mark.parametrize("wrong, says", [
+NEIGHBOURS = [
     (lambda w, known: near(w, known, lambda a, b: one_slip(a, b) and len(a) == len(b)), "has one letter too many"),
     (lambda w, known: near(w, known, lambda a, b: one_slip(a, b) and len(a) >= len(b)), "has one letter missing"),
     (lambda w, known: near(w, known, lambda a, b: one_slip(a, b) and (len(a) != len(b) or sorted(a) == sorted(b))), "has one wrong letter"),
@@ -85,7 +92,10 @@ def test_slips():
     (lambda w, known: list(known), "more than one slip away"),
     (lambda w, known: near(w, known)[:1], "it has to be"),
     (lambda w, known: near(w, known, lambda a, b: one_slip(a, b) and a.isascii()), "కుక్"),
-    (lambda w, known: "cat", "needs a list"), (lambda w, known: 3, "needs a list")])
+    (lambda w, known: "cat", "needs a list"), (lambda w, known: 3, "needs a list")]
+
+
+@pytest.mark.parametrize("wrong, says", NEIGHBOURS)
 def test_slips_name_the_slip(wrong, says):
     verdict = prompts.one_letter_off(wrong)
     assert verdict.passed is False and says in verdict.message, verdict.message
@@ -108,7 +118,7 @@ def test_louder():
     assert prompts.turned_up(louder).passed and prompts.turned_up(lambda s, token, factor: bump(s, token, math.log(factor)).softmax(1)).passed
 
 
-@pytest.mark.parametrize("wrong, says", [
+LOUDER = [
     (lambda s, t, f: s.softmax(1) * torch.where(torch.arange(s.shape[1]) == t, f, 1.0), "no longer add up"),
     (lambda s, t, f: bump(s, t, s[:, t] * (f - 1)).softmax(1), "multiply the score"),
     (lambda s, t, f: bump(s, t, f).softmax(1), "add the factor"),
@@ -117,7 +127,10 @@ def test_louder():
     (lambda s, t, f: (s * f).softmax(1), "every token"),
     (lambda s, t, f: louder(s, t, 1 / f), "other way round"),
     (lambda s, t, f: bump(s, t, math.log2(f)).softmax(1), "natural"),
-    (lambda s, t, f: s.__setitem__((slice(None), t), 0) or s.softmax(1), "changed")])
+    (lambda s, t, f: s.__setitem__((slice(None), t), 0) or s.softmax(1), "changed")]
+
+
+@pytest.mark.parametrize("wrong, says", LOUDER)
 def test_louder_names_the_slip(wrong, says):
     verdict = prompts.turned_up(wrong)
     assert verdict.passed is False and says in verdict.message, verdict.message
@@ -133,11 +146,14 @@ def test_lower_end_is_the_librarys(right):
         assert prompts.lower_end(wrong, right, 100).passed is False
 
 
-@pytest.mark.parametrize("answer, says", [
+LOWER_ENDS = [
     (0.96, "share itself"), (interval(0.96, 100)[1], "upper end"), (0.96 - 1.96 * (0.96 * 0.04 / 100) ** 0.5, "too sure"),
     (0.96 - (0.96 * 0.04 / 100) ** 0.5, "one standard error"), (interval(0.96, 100, 1.0)[0], "z is 1 here"), (interval(0.96, 100, 1.645)[0], "90 %"),
     (sum(interval(0.96, 100)) / 2, "middle"), (interval(0.96, 100)[0] * (1 + 1.96**2 / 100), "left out the division"), (100 * interval(0.96, 100)[0], "per cent"),
-    (0.5, "higher than 0.5"), (0.93, "lower than 0.93")])
+    (0.5, "higher than 0.5"), (0.93, "lower than 0.93")]
+
+
+@pytest.mark.parametrize("answer, says", LOWER_ENDS)
 def test_lower_end_names_the_slip(answer, says):
     verdict = prompts.lower_end(answer, 96, 100)
     assert verdict.passed is False and says in verdict.message, verdict.message
@@ -152,3 +168,11 @@ def test_untouched_stubs_stay_calm():
         assert checked(...).passed is None and checked(None).passed is None
     for checked in (prompts.listening, prompts.one_letter_off, prompts.turned_up):
         assert checked(lambda *given: None).passed is None
+
+
+def test_no_refusal_is_dead():
+    asked = [(prompts.lower_end, 1, 100, 100), *((prompts.share_of_one, answer, 2.0, 7) for answer, _ in SHARES),
+             *((prompts.lower_end, answer, 96, 100) for answer, _ in LOWER_ENDS)]
+    for check, table in ((prompts.listening, LISTENINGS), (prompts.one_letter_off, NEIGHBOURS), (prompts.turned_up, LOUDER)):
+        asked += [(check, wrong) for wrong, _ in table]
+    assert unsaid(prompts.__name__, asked) == []

@@ -5,6 +5,7 @@ import torch
 
 from diffusion_lib.checks import CheckFailed, training
 from diffusion_lib.checks._verdict import STRICT
+from checking import unsaid
 
 DECAYS = (0.995, 0.998, 0.9985, 0.999, 0.9995)               # the variants of the exercise
 
@@ -68,9 +69,12 @@ def test_grading_lets_nothing_else_through(monkeypatch):
         training.memory_of_average(692, 0.999)
 
 
-@pytest.mark.parametrize("n, words", [
+MEMORIES = [
     (692, "One too few"), (694, "One too many"), (1000, "37 %"), (500, "not a straight line"), (1386, "a quarter"), (2.5, "whole numbers"),
-    (-3, "whole numbers"), (100, "takes longer"), (5000, "long before"), ([693, 1], "several"), ("many", "needs numbers"), (float("nan"), "whole numbers")])
+    (-3, "whole numbers"), (100, "takes longer"), (5000, "long before"), ([693, 1], "several"), ("many", "needs numbers"), (float("nan"), "whole numbers")]
+
+
+@pytest.mark.parametrize("n, words", MEMORIES)
 def test_memory_slips(n, words):
     verdict = training.memory_of_average(n, 0.999)
     assert verdict.passed is False and words in verdict.message, repr(verdict)
@@ -112,6 +116,11 @@ SLIPS = [
 def test_slips_are_called_by_name(check, answer, words):
     verdict = check(answer)
     assert verdict.passed is False and words in verdict.message, repr(verdict)
+
+
+def test_no_refusal_is_dead():
+    memories = [(training.memory_of_average, n, 0.999) for n, _ in MEMORIES]
+    assert unsaid(training.__name__, [*memories, *((check, answer) for check, answer, _ in SLIPS)]) == []
 
 
 def test_clipping_of_the_library_of_torch_agrees():
