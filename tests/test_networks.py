@@ -155,7 +155,7 @@ def test_a_network_that_hears_nothing_of_places_is_the_plain_one():
     weights = plain.state_dict() | {"stem.weight": nn.functional.pad(plain.stem.weight.detach(), (0, 0, 0, 0, 0, 2))}
     told.load_state_dict(weights)
     x, level = picture(2, 3, 16, 40), torch.zeros(2)
-    assert torch.equal(told(x, level), plain(x, level))
+    assert max_error(told(x, level), plain(x, level)) < 1e-6 * float(plain(x, level).detach().abs().max())       # sums in another order
     with torch.no_grad():
         told.stem.weight[:, 3:] = 1
     assert max_error(told(x, level), plain(x, level)) > 1e-3

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from conftest import AXE, ROOT, SITE, figure_data, page_with
-from diffusion_lib import engine
+from diffusion_lib import engine, records
 from diffusion_lib.figures._base import lean, module_source, words_of
 from scripts.chromium import start_figures
 
@@ -32,7 +32,9 @@ SAID = """figure => [...figure.querySelectorAll('.live:last-child, .live:last-ch
     ...[...e.childNodes].filter(n => n.nodeType === 3).map(n => [e.closest('[lang]').lang, n.data]),
     ...['aria-label', 'aria-valuetext', 'alt', 'placeholder', 'title'].map(a => ['label', e.getAttribute(a)])]).filter(([, text]) => text?.trim())"""
 # What stands in Latin letters in Telugu too: symbols, units, formats; names of people, programs and machines.
-KEPT = re.compile(r"log-SNR|2 log|MB|MFLOP|px|CSV|PNG|JPEG|WebP|Ho, Salimans|Ho|Salimans|diffusers|guidance_scale|DPM-Solver\+\+|pets32-text|AMD EPYC|GPU|Colab T4")
+KEPT = r"log-SNR|2 log|MB|MFLOP|px|CSV|PNG|JPEG|WebP|Ho, Salimans|Ho|Salimans|diffusers|guidance_scale|DPM-Solver\+\+|pets32-text|GPU|Colab T4"
+MACHINES = {re.sub(r"^\d+ cores?( of )?", "", records.read(file.stem).get("hardware") or "") for file in records.FOLDER.glob("*.json")} - {""}
+KEPT = re.compile("|".join([*sorted(map(re.escape, MACHINES), key=len, reverse=True), KEPT]))
 LATIN = re.compile("[A-Za-z]{2,}")                           # t, x and w are symbols
 
 
