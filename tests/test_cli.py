@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from safetensors.torch import load_file
 
 import diffusion_lib as dl
 from diffusion_lib import records, zoo
-from diffusion_lib.checkpoints import load_checkpoint, read_about, save_checkpoint
+from diffusion_lib.checkpoints import load_checkpoint, load_training, read_about, save_checkpoint
 from diffusion_lib.conditioning import TextConditioner
 from diffusion_lib.data.pets import NAMES, encode, pet_vocabulary
 from diffusion_lib.networks.unet import UNet, UNetConfig
@@ -259,18 +258,33 @@ def test_a_classifier_is_trained_by_its_recipe(tmp_path):
     assert json.loads((tmp_path / "run" / "record.json").read_text())["history"]["step"] == [3]
 
 
+# The command line, in a process that stops itself at step 25: between two checkpoints.
+STOPS = """
+import os, signal, sys
+from diffusion_lib import cli, runs
+learn = runs.train
+def train(*arguments, **named):
+    for step in learn(*arguments, **named):
+        yield step
+        if step.index == 25:
+            os.kill(os.getpid(), signal.SIGSTOP)
+runs.train = train
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
     """kill -9 after some checkpoint, then --resume: the same file as from a run that was left alone, bit for bit."""
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(RECIPE.replace("steps = 5", "steps = 60\ncheckpoint_every = 10"))
-    command = [sys.executable, "-m", "diffusion_lib", "train", str(recipe), "--out"]
+    words = ["train", str(recipe), "--out"]
+    command = [sys.executable, "-m", "diffusion_lib", *words]
     assert subprocess.run([*command, str(tmp_path / "left")], cwd=ROOT, capture_output=True).returncode == 0
-    killed = subprocess.Popen([*command, str(tmp_path / "killed")], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (tmp_path / "killed" / "checkpoint.safetensors").exists():
-        assert killed.poll() is None, "the run ended before it wrote a checkpoint"
-        time.sleep(0.01)
+    killed = subprocess.Popen([sys.executable, "-c", STOPS, *words, str(tmp_path / "killed")], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert os.WIFSTOPPED(os.waitpid(killed.pid, os.WUNTRACED)[1]), "the run ended before it stopped"
     os.kill(killed.pid, signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
+    assert load_training(tmp_path / "killed" / "checkpoint.safetensors")[1].values["steps"] == 20
     assert not (tmp_path / "killed" / "tiny.safetensors").exists()
     assert subprocess.run([*command, str(tmp_path / "killed"), "--resume"], cwd=ROOT, capture_output=True).returncode == 0
     left, resumed = (load_file(tmp_path / folder / "tiny.safetensors") for folder in ("left", "killed"))

@@ -9,7 +9,7 @@ from torch import nn
 import diffusion_lib as dl
 from diffusion_lib.optimizers import Muon, orthogonal
 from exact import max_error
-from training_worker import CONFIG, Blots, fresh_model
+from training_worker import CONFIG, DTYPES, Blots, fresh_model
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (24, 90), (90, 24)])
@@ -57,8 +57,9 @@ def test_embeddings_biases_and_thin_layers_are_left_to_adamw():
     assert all(torch.equal(p, twin) for p, twin in zip(others, twins))
 
 
-def test_a_run_with_muon_goes_on_where_it_was_stopped(tmp_path):
-    config = dataclasses.replace(CONFIG, optimizer="muon")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_run_with_muon_goes_on_where_it_was_stopped(dtype, tmp_path):
+    config = dataclasses.replace(CONFIG, optimizer="muon", dtype=dtype)
     for step in dl.train(fresh_model(), Blots(), config):
         pass
     whole = step.ema

@@ -21,7 +21,7 @@ from diffusion_lib.conditioning import AttributeConditioner
 from diffusion_lib.networks.unet import UNet, UNetConfig
 from diffusion_lib.training import TIME_BINS, TrainConfig, train
 from exact import max_error
-from training_worker import CONFIG, EXACT, Blots, fresh_model, noiseless
+from training_worker import CONFIG, DTYPES, Blots, fresh_model, noiseless
 
 WORKER = Path(__file__).with_name("training_worker.py")
 
@@ -46,6 +46,9 @@ def finished(model, dataset, config, **rest):
     return step
 
 
+each_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
 def weights(model):
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
@@ -66,10 +69,11 @@ def test_one_batch_is_learned_by_heart():
     assert step.history.loss[-1] < 0.25 * step.history.loss[0]
 
 
-def test_raw_and_averaged_weights_are_two_models():
+@each_dtype
+def test_raw_and_averaged_weights_are_two_models(dtype):
     model = fresh_model()
     before = weights(model)
-    step = finished(model, Blots(), CONFIG)
+    step = finished(model, Blots(), dataclasses.replace(CONFIG, dtype=dtype))
     assert max_error(weights(model), before) > 1e-3          # trained in place
     assert 1e-5 < max_error(weights(step.ema), weights(model)) < max_error(weights(model), before)
     assert not any(parameter.requires_grad for parameter in step.ema.parameters())
@@ -103,16 +107,17 @@ def everything(checkpoint):
     return {f"ema.{name}": tensor for name, tensor in model.state_dict().items()} | state.tensors, values
 
 
-def test_resumed_after_kill_is_the_uninterrupted_run_bit_for_bit(tmp_path):
+@each_dtype
+def test_resumed_after_kill_is_the_uninterrupted_run_bit_for_bit(dtype, tmp_path):
     whole, broken = tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
-    with run_worker(whole) as uninterrupted:
+    with run_worker(whole, dtype) as uninterrupted:
         assert uninterrupted.stdout.read().split()[-1] == "30"
-    with run_worker(broken) as victim:
-        while victim.stdout.readline().strip() != "19":      # between the checkpoints of steps 16 and 24
-            assert victim.poll() is None
+    with run_worker(broken, dtype, "19") as victim:          # where it stops, between the checkpoints of steps 16 and 24
+        assert os.WIFSTOPPED(os.waitpid(victim.pid, os.WUNTRACED)[1])
         victim.send_signal(signal.SIGKILL)
+        assert victim.stdout.read().split()[-1] == "19"
     assert load_training(broken)[1].values["steps"] == 16
-    with run_worker(broken, "resume") as resumed:            # its fresh weights are of another seed
+    with run_worker(broken, dtype, "resume") as resumed:            # its fresh weights are of another seed
         assert resumed.stdout.read().split() == [str(index) for index in range(17, 31)]
     (tensors_a, values_a), (tensors_b, values_b) = everything(whole), everything(broken)
     assert tensors_a.keys() == tensors_b.keys() and len(tensors_a) > 100
@@ -120,9 +125,10 @@ def test_resumed_after_kill_is_the_uninterrupted_run_bit_for_bit(tmp_path):
     assert repr(values_a) == repr(values_b)                  # repr, so that NaN equals NaN
 
 
-def test_checkpoint_on_the_way_is_the_averaged_model(tmp_path):
+@each_dtype
+def test_checkpoint_on_the_way_is_the_averaged_model(dtype, tmp_path):
     path = tmp_path / "run.safetensors"
-    step = finished(fresh_model(), Blots(), CONFIG, checkpoint=path)
+    step = finished(fresh_model(), Blots(), dataclasses.replace(CONFIG, dtype=dtype), checkpoint=path)
     assert max_error(weights(load_checkpoint(path)), weights(step.ema)) == 0
 
 
@@ -157,7 +163,7 @@ def test_another_models_checkpoint_is_refused(tmp_path):
 def test_two_processes_are_one(tmp_path):
     """They begin with the first one's weights, share each batch, and end where one process alone ends (but for rounding)."""
     whole, shared = tmp_path / "whole.safetensors", tmp_path / "shared.safetensors"
-    finished(fresh_model(seed=0), Blots(), EXACT, loss=noiseless, checkpoint=whole)
+    finished(fresh_model(seed=0), Blots(), CONFIG, loss=noiseless, checkpoint=whole)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", WORKER, shared, "shared"]
     subprocess.run(command, check=True, env=environment(), capture_output=True, timeout=300)
     alone, together = load_checkpoint(whole), load_checkpoint(shared)
@@ -230,11 +236,17 @@ def test_learning_rate_follows_the_clock_where_minutes_are_given():
 
 
 def test_minutes_end_a_run_and_resume_continues_the_clock(tmp_path):
+    """A second passes with every step, on clocks that do not begin at the same time."""
     path = tmp_path / "run.safetensors"
-    config = dataclasses.replace(CONFIG, steps=None, minutes=1 / 60)
-    step = finished(fresh_model(), Blots(), config, checkpoint=path)
-    assert step.progress == 1 and load_training(path)[1].values["seconds"] >= 1
-    assert list(train(fresh_model(), Blots(), config, resume=path)) == []
+    config = dataclasses.replace(CONFIG, steps=None, minutes=10 / 60, checkpoint_every=4)
+    for step in train(fresh_model(), Blots(), config, checkpoint=path, clock=itertools.count(100.0).__next__):
+        if step.index == 6:
+            break
+    assert load_training(path)[1].values["seconds"] == 4
+    rest = list(train(fresh_model(), Blots(), config, checkpoint=path, resume=path, clock=itertools.count(9000.0).__next__))
+    assert [step.index for step in rest] == [5, 6, 7, 8, 9, 10] and [step.progress for step in rest] == [0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+    assert load_training(path)[1].values["seconds"] == 10
+    assert list(train(fresh_model(), Blots(), config, resume=path, clock=itertools.count(50.0).__next__)) == []
 
 
 def test_first_step_is_the_same_for_one_process_and_by_hand():
@@ -267,11 +279,11 @@ def test_a_gradient_of_any_length_may_pass():
 
 def test_memory_layout_and_compiler_are_options_and_change_no_answer(monkeypatch):
     """A compiler that changes nothing stands in for torch's, which takes a minute: what counts is who is handed to it."""
-    compiled, usual = [], finished(fresh_model(), Blots(), EXACT)
+    compiled, usual = [], finished(fresh_model(), Blots(), CONFIG)
     monkeypatch.setattr(torch, "compile", lambda call, **options: compiled.append(call.__self__) or call)
     for change in ({"channels_last": False}, {"compile": True}):
         model = fresh_model()
-        step = finished(model, Blots(), dataclasses.replace(EXACT, **change))
+        step = finished(model, Blots(), dataclasses.replace(CONFIG, **change))
         assert max_error(weights(step.ema), weights(usual.ema)) < 1e-4
         wide = model.network.down[0][0].block.conv1.weight
         assert wide.is_contiguous(memory_format=torch.channels_last) == ("compile" in change) and wide.is_contiguous() == ("compile" not in change)

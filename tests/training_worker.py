@@ -1,9 +1,11 @@
-"""A training run in a process of its own, for tests/test_training.py to kill: python training_worker.py CHECKPOINT [resume].
+"""A training run in a process of its own, for tests/test_training.py to kill: python training_worker.py CHECKPOINT DTYPE [STEP | resume].
 
-With "shared" in the place of "resume", the run is one of several processes that torchrun started.
+At STEP the process stops itself. With "shared" in the place of DTYPE, the run is one of several processes that torchrun started.
 """
 
 import dataclasses
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -15,8 +17,9 @@ from diffusion_lib.conditioning import AttributeConditioner
 from diffusion_lib.networks.unet import UNet, UNetConfig
 from diffusion_lib.training import TrainConfig, train
 
-CONFIG = TrainConfig(steps=30, batch_size=6, lr=3e-3, warmup=5, log_every=4, checkpoint_every=8, checkpoint_minutes=None, seed=11)
-EXACT = dataclasses.replace(CONFIG, dtype="float32")
+CONFIG = TrainConfig(steps=30, batch_size=6, lr=3e-3, warmup=5, log_every=4, checkpoint_every=8, checkpoint_minutes=None, seed=11,
+                     dtype="float32")
+DTYPES = "float32", "bfloat16"                               # each machine trains in the one that is faster there; tests in both
 
 
 class Blots(Dataset):
@@ -44,17 +47,20 @@ def noiseless(model, x0, cond, *, generator):
     return dl.LossTerms(per_sample.mean(), per_sample, torch.full((len(x0),), 0.3))
 
 
-def main(checkpoint, resume=False):
+def main(checkpoint, dtype, resume=False, stop=None):
     """A run that can be killed; the seed of its fresh weights is another one when it goes on."""
-    for step in train(fresh_model(seed=int(resume)), Blots(), CONFIG, checkpoint=checkpoint, resume=checkpoint if resume else None):
+    config = dataclasses.replace(CONFIG, dtype=dtype)
+    for step in train(fresh_model(seed=int(resume)), Blots(), config, checkpoint=checkpoint, resume=checkpoint if resume else None):
         print(step.index, flush=True)
+        if step.index == stop:
+            os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def main_shared(checkpoint):
     """A run of several processes, each of which begins with other weights."""
     from accelerate import Accelerator
     accelerator = Accelerator(cpu=True)
-    for _ in train(fresh_model(seed=accelerator.process_index), Blots(), EXACT, loss=noiseless, accelerator=accelerator, checkpoint=checkpoint):
+    for _ in train(fresh_model(seed=accelerator.process_index), Blots(), CONFIG, loss=noiseless, accelerator=accelerator, checkpoint=checkpoint):
         pass
 
 
@@ -62,4 +68,5 @@ if __name__ == "__main__":
     if sys.argv[2:] == ["shared"]:
         main_shared(Path(sys.argv[1]))
     else:
-        main(Path(sys.argv[1]), resume=sys.argv[2:] == ["resume"])
+        path, dtype, *rest = sys.argv[1:]
+        main(Path(path), dtype, resume=rest == ["resume"], stop=int(rest[0]) if rest and rest != ["resume"] else None)
