@@ -64,7 +64,8 @@ function halved(x, size) {
 function typed(x, size, width = 32) {
   const shades = '█▓▒░ ', lines = width / 2, area = size * size;
   const nearest = (i, count) => Math.floor(((i + 0.5) * size) / count);
-  const row = (i, length, value) => Array.from({ length }, (_, j) => value(nearest(i, lines) * size + nearest(j, width)));
+  const row = (i, length, value) =>
+    Array.from({ length }, (_, j) => value(nearest(i, lines) * size + nearest(j, width)));
   const shade = (place) => {
     const [r, g, b] = cut([0, 1, 2].map((c) => x[c * area + place]));
     return shades[Math.min(4, Math.floor(((0.299 * r + 0.587 * g + 0.114 * b + 1) / 2) * 5))];
@@ -86,11 +87,10 @@ function strideTo(s, t, x, x0) {
   return blend(x0, x, alphaAt(s) - kept * alphaAt(t), kept);
 }
 
-// A model's file (`openModel`) as it is asked on this schedule, in so many steps. It has to be a flow: its a and b are the
-// same everywhere.
+// A model's file (`openModel`) as it is asked on this schedule, in so many steps. It has to be a flow: its a and b are
+// the same everywhere.
 function onTheClock(file, steps) {
-  const walks = file.walks.slice();
-  const first = ((steps - 1) * (steps + 2)) / 2;
+  const walks = file.walks.slice(), first = ((steps - 1) * (steps + 2)) / 2;
   for (let k = 0; k <= steps; k++) {
     walks.set([alphaAt(T - (k * T) / steps), sigmaAt(T - (k * T) / steps)], 4 * (first + k));
   }
@@ -127,8 +127,7 @@ async function decodeFilm(address, range) {
 }
 
 function fromBytes(rgba, range = 1) {
-  const area = rgba.length / 4;
-  const x = new Float32Array(3 * area);
+  const area = rgba.length / 4, x = new Float32Array(3 * area);
   for (let c = 0; c < 3; c++) {
     for (let i = 0; i < area; i++) x[c * area + i] = ((2 * rgba[4 * i + c]) / 255 - 1) * range;
   }
@@ -149,8 +148,8 @@ function paint(canvas, x) {
 
 // ---- Elements --------------------------------------------------------------------------------------------------------
 
-// HTML with things in the places of its <slot name="...">. A thing is a text, an element, or a list of these; where none
-// is given for a name, a <span> waits for a number (see fill).
+// HTML with things in the places of its <slot name="...">. A thing is a text, an element, or a list of these; where
+// none is given for a name, a <span> waits for a number (see fill).
 function composed(html, things) {
   const { content } = Object.assign(document.createElement('template'), { innerHTML: html });
   for (const slot of content.querySelectorAll('slot')) {
@@ -162,8 +161,8 @@ function composed(html, things) {
 
 // An element written as HTML: markup`<p>t = ${thing}</p>`.
 function markup(strings, ...things) {
-  const html = strings.map((text, i) => (i ? `<slot name="${i - 1}"></slot>${text}` : text.trimStart())).join('');
-  return composed(html, things).firstElementChild;
+  return composed(strings.map((text, i) =>
+    i ? `<slot name="${i - 1}"></slot>${text}` : text.trimStart()).join(''), things).firstElementChild;
 }
 
 // Writes values where the markup has <span data-number="name">.
@@ -224,22 +223,19 @@ const badge = (origin, say) =>
 function tile(...caption) {
   const node = markup`<figure class="live-tile"><canvas width="32" height="32" role="img"></canvas></figure>`;
   const canvas = node.firstChild;
-  if (caption.length) {
-    const text = node.appendChild(markup`<figcaption>${caption}</figcaption>`).textContent;
-    set(canvas, { 'aria-label': text.trim() });
-  }
-  const draw = (x, description) => {
+  if (caption.length) set(canvas, {
+    'aria-label': node.appendChild(markup`<figcaption>${caption}</figcaption>`).textContent.trim() });
+  return { node, canvas, draw: (x, description) => {
     paint(canvas, x);
     canvas.setAttribute('aria-label', description);
-  };
-  return { node, canvas, draw };
+  } };
 }
 
 // A form of a sentence to be typed, and its button. send() when the reader sends it, write() after each letter; say has
 // ask and draw.
 function askPart(state, say, send, write) {
-  const node = markup`<form class="live-ask"><input type="text" dir="auto" autocomplete="off"><button class="live-button live-go">${
-    say('draw')}</button></form>`;
+  const node = markup`<form class="live-ask"><input type="text" dir="auto" autocomplete="off"><button
+    class="live-button live-go">${say('draw')}</button></form>`;
   const input = node.firstChild;
   Object.assign(set(input, { 'aria-label': say('ask'), placeholder: say('ask') }), { value: state.prompt });
   on(input, 'input', () => {
@@ -295,7 +291,8 @@ const lineOf = (points) =>
 // A chart of wide by tall units, y downwards: a grid line and a text for each tick on the left [y, text], texts below
 // [x, text], the name of the axis, a caption. path(kind) is a new line in it; point(x) moves its cursor.
 function chart({ label, wide = 280, tall, left, below, axis, caption }) {
-  const node = markup`<figure><svg class="live-chart" role="img"><path class="live-grid"/><g class="live-ticks-left"></g><g class="live-ticks-below"></g><text></text>
+  const node = markup`<figure><svg class="live-chart" role="img">
+    <path class="live-grid"/><g class="live-ticks-left"></g><g class="live-ticks-below"></g><text></text>
     <g class="live-plot"></g><path class="live-cursor"/></svg><figcaption>${caption}</figcaption></figure>`;
   const svg = set(node.firstChild, { viewBox: `-38 -8 ${wide + 52} ${tall + 40}`, 'aria-label': label });
   const [grid, before, beneath, name, plot, cursor] = svg.children;
@@ -309,14 +306,8 @@ function chart({ label, wide = 280, tall, left, below, axis, caption }) {
   before.append(...texts(left.map(([y, text]) => [-6, y + 3, text])));
   ticks(below);
   set(name, { x: wide / 2, y: tall + 28 }).textContent = axis;
-  return {
-    node,
-    svg,
-    plot,
-    ticks,
-    path: (kind) => plot.appendChild(svgElement('path', { class: `live-line ${kind}` })),
-    point: (x) => set(cursor, { d: `M${x.toFixed(1)} 0V${tall}` }),
-  };
+  return { node, svg, plot, ticks, path: (kind) => plot.appendChild(svgElement('path', { class: `live-line ${kind}` })),
+    point: (x) => set(cursor, { d: `M${x.toFixed(1)} 0V${tall}` }) };
 }
 
 // A line that a screen reader speaks once the reader has stopped moving. What is said before it stands in the page is
@@ -324,11 +315,12 @@ function chart({ label, wide = 280, tall, left, below, axis, caption }) {
 function announcer() {
   const node = markup`<p class="live-hidden" aria-live="polite"></p>`;
   let timer;
-  const say = (text) => {
+  return { node, say: (text) => {
     clearTimeout(timer);
-    if (node.isConnected) timer = setTimeout(() => { node.textContent = text; }, 800);
-  };
-  return { node, say };
+    if (node.isConnected) timer = setTimeout(() => {
+      node.textContent = text;
+    }, 800);
+  } };
 }
 
 // ---- Time ------------------------------------------------------------------------------------------------------------
