@@ -1,6 +1,7 @@
 // Draws formulas with MathJax:  node typeset.mjs PACKAGE.JSON < pages > drawn
-// In: a JSON list of pages, each a list of [TeX, on a line of its own]. Out: for each page { formulas: [HTML], shapes }, where
-// shapes are the outlines of the page's letters, to which its formulas refer. TeX that is wrong ends the run with a message.
+// In: a JSON list of pages, each a list of [TeX, on a line of its own]. Out: for each page { formulas: [HTML], shapes
+// }, where shapes are the outlines of the page's letters, to which its formulas refer. TeX that is wrong ends the run
+// with a message.
 import { createRequire } from 'node:module';
 import { text } from 'node:stream/consumers';
 
@@ -13,10 +14,14 @@ const { output, adaptor } = mathjax.startup;
 
 // What only MathJax itself would read is left out, groups of one too: it is more than half of the bytes.
 function lean(html) {
-  const bare = html.replace(/ (?:(?:data-[\w-]+|xmlns(?::xlink)?|focusable|role|unselectable|jax)="[^"]*"|id="mjx-eqn:[^"]*"|class="(?:MathJax|MJX)[^"]*")/g, '')
-    .replaceAll('xlink:href', 'href').replace(/><\/(use|rect|path)>/g, '/>');
+  const unread =
+    / (?:(?:data-[\w-]+|xmlns(?::xlink)?|focusable|role|unselectable|jax)="[^"]*"|id="mjx-eqn:[^"]*"|class="(?:MathJax|MJX)[^"]*")/g;
+  const bare = html.replace(unread, '').replaceAll('xlink:href', 'href').replace(/><\/(use|rect|path)>/g, '/>');
   let before, after = bare;
-  do { before = after; after = before.replace(/<g>((?:<use [^>]*\/>)?)<\/g>/g, '$1'); } while (after !== before);
+  do {
+    before = after;
+    after = before.replace(/<g>((?:<use [^>]*\/>)?)<\/g>/g, '$1');
+  } while (after !== before);
   return after;
 }
 

@@ -9,8 +9,14 @@ const load = (model) => Promise.all(model.get('walks').map(async (recorded) => {
 const fields = () => ({ t: whole(T, 0, T), shown: among(['walk', 'guess']) });
 
 function build({ data: walks, state, say, language, changed }) {
-  const { steps, stops } = walks[0], tiles = walks.map(() => tile()), describe = (t) => say('at', { t, last: T });
-  const what = choice(say('wall'), [['walk', say('walk')], ['guess', say('guess')]], (next) => { state.shown = next; show(state.t); }, state.shown);
+  const { steps, stops } = walks[0];
+  const tiles = walks.map(() => tile());
+  const describe = (t) => say('at', { t, last: T });
+  const choose = (next) => {
+    state.shown = next;
+    show(state.t);
+  };
+  const what = choice(say('wall'), [['walk', say('walk')], ['guess', say('guess')]], choose, state.shown);
   const time = timeline({ last: T, say, seconds: 7, show, describe });
   const node = markup`<div class="live-body live-hero">
     <div class="live-wall">${tiles.map((one) => one.node)}</div>
@@ -20,20 +26,29 @@ function build({ data: walks, state, say, language, changed }) {
 
   function pictureAt({ states, guesses }, t) {
     const k = lastStop(stops, t);
-    return state.shown === 'guess' ? guesses[k] : t === stops[k] ? states[k] : strideTo(t, stops[k], states[k], guesses[k]);
+    if (state.shown === 'guess') return guesses[k];
+    return t === stops[k] ? states[k] : strideTo(t, stops[k], states[k], guesses[k]);
   }
   function show(t) {
     state.t = t;
-    walks.forEach((walk, i) => tiles[i].draw(pictureAt(walk, t), t === 0 ? walk.caption[language] : say(state.shown === 'walk' ? 'walkAt' : 'guessAt', { t })));
+    walks.forEach((walk, i) => tiles[i].draw(pictureAt(walk, t),
+      t === 0 ? walk.caption[language] : say(state.shown === 'walk' ? 'walkAt' : 'guessAt', { t })));
     fill(node, { t, step: stepAt(t) });
     changed();
   }
-  const numbers = () => [{ title: say('title', { what: say(state.shown), t: state.t, step: stepAt(state.t), steps }), head: [say('asked'), say('mean'), say('spread')],
-    rows: walks.map((walk) => [walk.caption[language], ...[meanOf, spreadOf].map((of) => of(pictureAt(walk, state.t)).toFixed(3))]) }];
+  const numbers = () => [{
+    title: say('title', { what: say(state.shown), t: state.t, step: stepAt(state.t), steps }),
+    head: [say('asked'), say('mean'), say('spread')],
+    rows: walks.map((walk) => [
+      walk.caption[language], ...[meanOf, spreadOf].map((of) => of(pictureAt(walk, state.t)).toFixed(3)),
+    ]),
+  }];
 
   time.go(state.t);
   let soon;
-  const begin = () => { if (!calm()) soon = setTimeout(() => { if (time.t === T) time.toggle(-1); }, 900); };
+  const begin = () => {
+    if (!calm()) soon = setTimeout(() => { if (time.t === T) time.toggle(-1); }, 900);
+  };
   return { node, numbers, begin, stop: () => { clearTimeout(soon); time.stop(); } };
 }
 
