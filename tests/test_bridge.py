@@ -96,7 +96,7 @@ def test_models_that_read_are_refused():
         open_in_diffusers(dl.zoo.load("pets32-text"), FlowMatchEulerDiscreteScheduler())
 
 
-def test_clocks():
+def test_their_timestep_is_our_t():
     """Their timestep i is our t: i / 1000 for flows, (i + 1) / 1000 where there are betas."""
     schedule, first, T, language = clock_of(DDPMScheduler(beta_schedule="linear"))
     table = DDPMScheduler(beta_schedule="linear").alphas_cumprod.double()

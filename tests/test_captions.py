@@ -2,6 +2,7 @@
 
 import random
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -293,6 +294,8 @@ def test_what_is_read_instead_of_a_word_is_known_and_the_word_is_not(grammar):
     (lambda: scene_caption(encode([CAT, CAT]), relation=9), "relation is 9"),
     (lambda: CaptionedPets(8, languages=("en", "fr")), "languages is .*en, te"),
     (lambda: CaptionedPets(8, languages=()), "languages is"),
+    (lambda: replace(ENGLISH, loose=(("hat", "cat", ("crown",)),)).lexicon, "English: 'cat' is to mean .*crown.*, but 'cat' means .*animal"),
+    (lambda: replace(ENGLISH, loose=(("hat", "the", ("crown",)),)).lexicon, "English: 'the' is to mean .*crown.*, but '' means nothing"),
 ])
 def test_bad_input_gets_one_clear_sentence(call, says):
     with pytest.raises(ValueError, match=says):

@@ -185,29 +185,52 @@ def test_the_card_comes_from_the_file_and_the_results(models, tmp_path, capsys):
     assert f"{number(bounds['value'], bounds['spread'])} | {number(bounds['floor'], bounds['floor_spread'])}" in re.sub(" +", " ", card)
 
 
-def test_the_card_shows_what_each_step_bought(models, tmp_path, monkeypatch):
-    """The means and differences of an invented record; on the card of a denoiser that hears words, and only there."""
-    def run(name, seed, pictures, share):
-        return {"variant": name, "seed": seed, "pictures": pictures, "found": {"all": share, "hat": 1.0}}
+EMPTY = {"seen": {"all": 0.5}, "held_out": {"all": 0.5}}
 
-    runs = [run("full recipe", 0, 1000, 0.5), run("full recipe", 1, 3000, 0.75), run("no averaging", 0, 4500, 0.125), run("no averaging", 1, 4500, 0.375),
-            run("bigger", 1, 900, 0.8)]
-    (tmp_path / "training_tricks.json").write_text(json.dumps({"seconds": 240, "judged pictures": 128, "sampler steps": 12, "guidance": 2.0, "recipe": "recipes/some.toml", "runs": runs}))
-    empty = {"seen": {"all": 0.5}, "held_out": {"all": 0.5}}
-    drawn, judging = {"n": 8, "seed": 7, "steps": 2, "sampler": "DDIM", "guidance": 2.0}, {"n": 8, "seed": 7}
-    results = [{"sha256": "0" * 64, "protocol": protocol, "n": 8, "accuracy": empty} for protocol in (drawn, judging)]
-    monkeypatch.setattr(records, "FOLDER", tmp_path / "there is none")
-    assert "each step bought" not in card_of(Path(models[0]), results[0])
+
+def results(**settings) -> dict:
+    """Of an evaluation of 8 pictures, as a card needs them."""
+    return {"sha256": "0" * 64, "protocol": {"n": 8, "seed": 7} | settings, "n": 8, "accuracy": EMPTY}
+
+
+DRAWN = results(steps=2, sampler="DDIM", guidance=2.0)
+READER = DRAWN | {"languages": {"en": {"accuracy": EMPTY, "n": 8}}}
+
+
+@pytest.fixture
+def card(models, tmp_path, monkeypatch):
+    """card(results, model) beside an invented record of what each training step bought."""
+    def once(variant, seed, pictures, share):
+        return {"variant": variant, "seed": seed, "pictures": pictures, "found": {"all": share, "hat": 1.0}}
+
+    runs = [once("full recipe", 0, 1000, 0.5), once("full recipe", 1, 3000, 0.75), once("no averaging", 0, 4500, 0.125), once("no averaging", 1, 4500, 0.375),
+            once("bigger", 1, 900, 0.8)]
+    record = {"seconds": 240, "judged pictures": 128, "sampler steps": 12, "guidance": 2.0, "recipe": "recipes/some.toml", "runs": runs}
+    (tmp_path / "training_tricks.json").write_text(json.dumps(record))
     monkeypatch.setattr(records, "FOLDER", tmp_path)
-    words = {"languages": {"en": {"accuracy": empty, "n": 8}}}
-    card, plain, judge = (re.sub(" +", " ", card_of(Path(model), result)) for model, result in zip([models[0], *models], [results[0] | words, *results]))
-    assert "| full recipe | 2 | 2,000 | 62.5 % ± 17.7 | |" in card and "| no averaging | 2 | 4,500 | 25.0 % ± 17.7 | -37.5 |" in card
-    assert "| bigger | 1 | 900 | 80.0 % | +5.0 |" in card         # from the full recipe with that seed, not from its mean
-    assert "A difference smaller than the spread over the seeds, and a row of one seed, say nothing yet" in card and "not of scenes" not in card
-    scene = words | {"binding": {law: {"right": 0.5} for law in empty}}
-    scene["languages"] = {"en": words["languages"]["en"] | {"binding": scene["binding"]}}
-    assert "The table is of single pets, not of scenes." in card_of(Path(models[0]), results[0] | scene) and "scoreboard" not in card
-    assert "`recipes/some.toml`" in card and "240 CPU seconds" in card and "each step bought" not in plain + judge
+    return lambda results, model=models[0]: re.sub(" +", " ", card_of(Path(model), results))
+
+
+def test_the_card_shows_what_each_step_bought(card):
+    """The means and differences of the record, and how it was made."""
+    text = card(READER)
+    assert "| full recipe | 2 | 2,000 | 62.5 % ± 17.7 | |" in text and "| no averaging | 2 | 4,500 | 25.0 % ± 17.7 | -37.5 |" in text
+    assert "| bigger | 1 | 900 | 80.0 % | +5.0 |" in text         # from the full recipe with that seed, not from its mean
+    assert "A difference smaller than the spread over the seeds, and a row of one seed, say nothing yet" in text
+    assert "`recipes/some.toml`" in text and "240 CPU seconds" in text
+
+
+def test_only_a_model_that_reads_is_told_what_each_step_bought(card, models, tmp_path, monkeypatch):
+    assert "each step bought" in card(READER) and "each step bought" not in card(DRAWN) + card(results(), models[1])
+    monkeypatch.setattr(records, "FOLDER", tmp_path / "there is none")
+    assert "each step bought" not in card(DRAWN)              # which needs no record
+
+
+def test_the_card_of_scenes_says_that_the_table_is_of_single_pets(card):
+    binding = {law: {"right": 0.5} for law in EMPTY}
+    scenes = READER | {"binding": binding, "languages": {"en": READER["languages"]["en"] | {"binding": binding}}}
+    assert "The table is of single pets, not of scenes." in card(scenes) and "scoreboard" not in card(READER)
+    assert "not of scenes" not in card(READER)
 
 
 # models and the zoo
@@ -321,6 +344,10 @@ def test_strips_of_a_lost_run_are_not_kept(tmp_path):
     (("sample", "MODEL", "--attributes", "hat=crwn", "--out", "a.png"), ("--attributes", "'crwn'", "crown")),
     (("sample", "MODEL", "--attributes", "shoes=red", "--out", "a.png"), ("--attributes", "'shoes'", "hat")),
     (("sample", "MODEL", "--attributes", "crown", "--out", "a.png"), ("--attributes", "'crown'", "NAME=VALUE")),
+    (("sample", "MODEL", "--attributes", "hat=crown", "hat=cap", "--out", "a.png"), ("--attributes", "'hat=cap'", "each name once")),
+    (("sample", "DEAF", "a cat", "--out", "a.png"), ("MODEL", "deaf.safetensors", "takes no prompt")),
+    (("sample", "DEAF", "--attributes", "animal=cat", "--out", "a.png"), ("MODEL", "deaf.safetensors", "takes no prompt")),
+    (("evaluate", "DEAF"), ("MODEL", "deaf.safetensors", "only models that take pets")),
     (("sample", "MODEL", "--steps", "0", "--out", "a.png"), ("--steps", "'0'", "from 1 to 1000")),
     (("sample", "MODEL", "--steps", "3.5", "--out", "a.png"), ("--steps", "'3.5'", "whole number")),
     (("sample", "MODEL", "--guidance", "much", "--out", "a.png"), ("--guidance", "'much'", "number")),
@@ -348,7 +375,9 @@ def test_bad_input_gets_one_sentence(arguments, words, models, tmp_path, capsys)
     (tmp_path / "broken.safetensors").write_bytes(Path(models[0]).read_bytes()[:-10])
     (tmp_path / "odd.toml").write_text(RECIPE.replace("steps = 5", 'steps = "many"'))
     (tmp_path / "tiny.toml").write_text(RECIPE)
-    places = {"MODEL": models[0], "JUDGE": models[1], "BROKEN": tmp_path / "broken.safetensors", "ODD": tmp_path / "odd.toml",
+    network = UNet(UNetConfig(stem=8, widths=(32,), blocks=(1,), attention=(False,), embedding=16))
+    save_checkpoint(tmp_path / "deaf.safetensors", dl.NeuralDenoiser(network, dl.RectifiedFlowSchedule(), dl.FLOW), about={"shape": [3, 8, 8]})
+    places = {"MODEL": models[0], "DEAF": tmp_path / "deaf.safetensors", "JUDGE": models[1], "BROKEN": tmp_path / "broken.safetensors", "ODD": tmp_path / "odd.toml",
               "TINY": tmp_path / "tiny.toml", "OTHER": tmp_path / "empty"}
     assert run(*(places.get(argument, argument) for argument in arguments)) == 2
     out, err = capsys.readouterr()

@@ -90,7 +90,7 @@ def test_the_check_can_fail():
     assert "would add" in problem(Requirement("no-such-package"))
 
 
-def test_python():
+def test_colabs_python_is_one_that_we_allow():
     assert Version(PYTHON) in SpecifierSet(PROJECT["requires-python"])
 
 

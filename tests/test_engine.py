@@ -129,10 +129,25 @@ def test_weights_of_another_shape_are_refused():
 @pytest.mark.parametrize("network, size, named", [
     (lambda: dl.Classifier(dl.ClassifierConfig((2, 3))), 32, "Classifier"), (lambda: denoiser().network, 24, "multiple of 32"),
     (lambda: dl.UNet(dl.UNetConfig(), AttributeConditioner((3,), 12)), 32, "12"),
-    (lambda: dl.UNet(dl.UNetConfig(widths=(32,), blocks=(65,), attention=(False,))), 32, "64 blocks")])
+    (lambda: dl.UNet(dl.UNetConfig(widths=(32,), blocks=(65,), attention=(False,))), 32, "64 blocks"),
+    (lambda: with_one_head(denoiser(attention=(False, True)).network), 32, r"heads of \[64\] channels, but the engine's have 32")])
 def test_what_it_cannot_run_is_refused(network, size, named):
     with pytest.raises(ValueError, match=named):
         engine.shape_of(network(), size)
+
+
+def with_one_head(network: dl.UNet) -> dl.UNet:
+    for module in network.modules():
+        if hasattr(module, "heads"):
+            module.heads = 1
+    return network
+
+
+def test_weights_that_no_answer_asks_for_are_refused():
+    model = denoiser()
+    model.network.spare = torch.nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="weights that no answer asks for: spare.weight, spare.bias"):
+        engine.pack(model)
 
 
 # ---- The network ---------------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def test_bad_lines_are_refused(line, words):
 
 
 @each
-def test_copies(stem):
+def test_copies_for_students_hide_what_copies_for_instructors_show(stem):
     """The student's has no solution and no choice of numbers; the instructor's has both solution and points."""
     notebook = for_cohort(CHAPTERS[stem], stem, "some secret")
     student, instructor = student_copy(notebook), instructor_copy(notebook)

@@ -78,7 +78,7 @@ def test_the_condition_may_be_a_list():
     assert max_error(found.x0, torch.tensor([[7.5], [15.0]], dtype=torch.float64).expand(2, 3)) < 1e-12
 
 
-def test_interval():
+def test_outside_its_interval_nothing_is_guided():
     model = model_on(dl.CosineSchedule())
     guided, limited = dl.ClassifierFreeGuidance(model, 4.0), dl.ClassifierFreeGuidance(model, 4.0, interval=(0.3, 0.7))
     free, full = model(X, INSIDE, COND), guided(X, INSIDE, COND)
@@ -149,6 +149,6 @@ def test_one_text_is_no_condition_of_many_pictures():
 
 
 @pytest.mark.parametrize("interval", [(-0.1, 1.0), (0.0, 1.1), (0.7, 0.3)])
-def test_bad_interval(interval):
+def test_an_interval_outside_the_clock_or_upside_down_is_refused(interval):
     with pytest.raises(ValueError, match="interval is .* 0 <= low <= high <= 1"):
         dl.ClassifierFreeGuidance(model_on(dl.CosineSchedule()), 2.0, interval)

@@ -36,7 +36,7 @@ def test_score_is_the_slope_of_log_prob(schedule):
 
 
 @by_schedule
-def test_tweedie(schedule):
+def test_the_guess_of_x0_follows_from_the_score(schedule):
     """E[x0 | x_t] = (x_t + sigma^2 score) / alpha, with the score of torch's own density."""
     denoiser = rings(schedule)
     for t in (0.05, 0.5, 0.95):

@@ -162,6 +162,11 @@ def test_the_loss_by_time_at_both_ends_of_the_run():
     assert close(first.get_data().edges, [0, 1 / 3, 2 / 3, 1])
 
 
+def test_without_a_schedule_there_is_nothing_to_plot():
+    with pytest.raises(ValueError, match="schedules is empty, but there has to be at least one"):
+        plotting.plot_schedule()
+
+
 def test_without_a_row_there_is_nothing_to_plot_by_time():
     with pytest.raises(ValueError, match="history is empty"):
         plotting.plot_loss_by_t(History())

@@ -55,7 +55,7 @@ def test_diffuse_has_the_mean_and_variance_of_q(schedule):
 
 
 @by_schedule
-def test_determinants(schedule):
+def test_each_row_has_the_determinant_of_the_table(schedule):
     """The table of the 2x2: what each row's determinant is."""
     c = dl.coefficients(schedule, INSIDE, INSIDE)
     det = {name: c.alpha * row.row(c)[1] - c.sigma * row.row(c)[0] for name, row in ROWS.items()}

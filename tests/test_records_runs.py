@@ -99,6 +99,12 @@ def test_packing_says_what_is_missing(tmp_path):
         dl.records.load_run("nobody")
 
 
+@pytest.mark.parametrize("read, known", [(dl.records.read, "training_tricks"), (dl.records.pictures, "pets32_two_cores")])
+def test_an_unknown_record_is_refused_by_name(read, known):
+    with pytest.raises(ValueError, match=f"name is 'nobody', but it has to be one of the records .*{known}"):
+        read("nobody")
+
+
 def test_thinned_history_keeps_the_mean_and_the_end():
     from diffusion_lib.figures.training_run import coarse, found, shown, thinned
 

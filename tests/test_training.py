@@ -208,6 +208,12 @@ def test_ema_touches_parameters_only():
     assert ema.model.schedule.alpha_bar.max() == 1
 
 
+@pytest.mark.parametrize("decay", [1, 1.5, -0.1, math.nan])
+def test_an_average_that_would_never_move_is_refused(decay):
+    with pytest.raises(ValueError, match=rf"decay is {decay}, but it has to lie in \[0, 1\)"):
+        EMA(nn.Linear(3, 2), decay)
+
+
 def test_no_schedule_among_the_weights():
     assert all("schedule" not in name and "alpha" not in name for name in fresh_model().state_dict())
 

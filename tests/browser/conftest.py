@@ -36,7 +36,7 @@ def page_names() -> list[str]:
 
 
 def page_with(figure: str) -> str:
-    """The first chapter or title page that shows this live figure."""
+    """The last page that shows this live figure, in the order of their names."""
     names = [name for name in page_names() if f'data-figure="{figure}"' in (SITE / name).read_text(encoding="utf-8")]
     assert names, f"no page of {SITE} shows the figure {figure}"
     return names[-1]
