@@ -250,11 +250,16 @@ def test_setup_cell_says_what_to_do_where_there_is_no_library(tmp_path, monkeypa
 
 
 def test_measuring_sees_the_memory_of_the_kernel_and_its_children(tmp_path):
+    """100 MB here and 200 MB there, against a kernel and a child that keep nothing."""
     from scripts.measure_notebooks import measure
-    child = "import time; kept = bytearray(300_000_000); time.sleep(1.5)"
-    cells = [nbformat.v4.new_markdown_cell("# Title"),
-             nbformat.v4.new_code_cell(f"import subprocess, sys, time\nkept = bytearray(200_000_000)\nrun = [sys.executable, '-c', {child!r}]"),
-             nbformat.v4.new_code_cell("done = subprocess.run(run, check=True)")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "00_example.ipynb")
-    found = measure(tmp_path / "00_example.ipynb")
-    assert 0.5 < found["memory_gb"] < 0.8 and 1.5 / 60 - 0.01 < found["minutes"]
+
+    def measured(own: int, childs: int) -> dict:
+        child = f"import time; kept = bytearray({childs}); time.sleep(1.5)"
+        cells = [nbformat.v4.new_markdown_cell("# Title"),
+                 nbformat.v4.new_code_cell(f"import subprocess, sys, time\nkept = bytearray({own})\nrun = [sys.executable, '-c', {child!r}]"),
+                 nbformat.v4.new_code_cell("done = subprocess.run(run, check=True)")]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "00_example.ipynb")
+        return measure(tmp_path / "00_example.ipynb")
+
+    nothing, kept = measured(0, 0), measured(100_000_000, 200_000_000)
+    assert 0.22 < kept["memory_gb"] - nothing["memory_gb"] < 0.4 and 1.5 / 60 - 0.01 < kept["minutes"]
