@@ -1,5 +1,6 @@
 """The machine at hand, told by files and libraries that are put in its place: Intel, AMD, ARM, a Mac, CUDA cards old and new."""
 
+import os
 import platform
 from types import SimpleNamespace
 
@@ -29,6 +30,11 @@ def machine(tmp_path, monkeypatch):
 
     yield machine
     hardware.fastest_dtype.cache_clear()
+
+
+def test_tests_see_no_gpu_unless_asked():
+    """tests/conftest.py hides it: what is compared byte for byte is drawn by the processor."""
+    assert not torch.cuda.is_available() or os.environ.get("DIFFUSION_TEST_GPU") == "1"
 
 
 @pytest.mark.parametrize("text, processor, name", [
