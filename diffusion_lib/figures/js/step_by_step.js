@@ -20,8 +20,14 @@ function takeApart(walk, k) {
   const { fresh, kept } = loudnesses(t, s, walk.eta), loud = fresh * walk.loudness;
   const settled = blend(x0, eps, alphaAt(s), kept);
   const added = loud ? scaled(staticOf(walk.seed, places, places * (1 + 2 * index)), loud) : new Float32Array(places);
-  return { t, s, index, x, x0, eps, kept, loud, added, removed: blend(x, settled, 1, -1), after: blend(settled, added, 1, 1),
-    taken: sigmaAt(t) ** 2 - kept ** 2, back: loud ** 2, starved: fresh > loud };
+  return {
+    t, s, index, x, x0, eps, kept, loud, added,
+    removed: blend(x, settled, 1, -1),
+    after: blend(settled, added, 1, 1),
+    taken: sigmaAt(t) ** 2 - kept ** 2,
+    back: loud ** 2,
+    starved: fresh > loud,
+  };
 }
 
 // A round factor that makes a faint picture visible.
@@ -38,19 +44,34 @@ async function load(model) {
   }));
 }
 
-// place: of the slider, which counts from the end of the walk, so that time runs the same way in all figures: 0 on the left.
+// place: of the slider, which counts from the end of the walk, so that time runs the same way in all figures: 0 on the
+// left.
 function fields(walks) {
   const last = Math.max(...walks.map(({ stops }) => stops.length)) - 1;
-  return { kind: among(['ancestral', 'ddim']), loud: among([1, 0]), place: whole(last, 0, last), answer: kept(() => -1) };
+  return {
+    kind: among(['ancestral', 'ddim']),
+    loud: among([1, 0]),
+    place: whole(last, 0, last),
+    answer: kept(() => -1),
+  };
 }
 
 // ---- Parts -----------------------------------------------------------------------------------------------------------
 
 // How much noise does each recorded step take away and put back? Both axes are logarithmic.
 function ledgerPart(say) {
-  const wide = 280, tall = 80, x = (t) => (Math.log10(t) / 3) * wide, y = (v) => Math.min(1, Math.log10(v) / -5) * tall;
-  const drawn = chart({ label: say('chart'), wide, tall, left: ['1', '', '0.01', '', '10⁻⁴', ''].map((text, k) => [y(10 ** -k), text]),
-    below: [1, 10, 100, 1000].map((t) => [x(t), t]), axis: say('axis'), caption: say.rich('caption', { badge: badge('formula', say) }) });
+  const wide = 280, tall = 80;
+  const x = (t) => (Math.log10(t) / 3) * wide;
+  const y = (v) => Math.min(1, Math.log10(v) / -5) * tall;
+  const drawn = chart({
+    label: say('chart'),
+    wide,
+    tall,
+    left: ['1', '', '0.01', '', '10⁻⁴', ''].map((text, k) => [y(10 ** -k), text]),
+    below: [1, 10, 100, 1000].map((t) => [x(t), t]),
+    axis: say('axis'),
+    caption: say.rich('caption', { badge: badge('formula', say) }),
+  });
   const lines = { taken: drawn.path('live-line-signal'), back: drawn.path('live-line-noise') };
   const draw = (steps) => Object.entries(lines).forEach(([name, line]) =>
     set(line, { d: lineOf(steps.filter((step) => step[name]).map((step) => [x(step.t), y(step[name])])) }));
@@ -59,10 +80,19 @@ function ledgerPart(say) {
 
 // Six pictures: state, guess and predicted noise; what is removed, what is added, and the state after it.
 function picturesPart(say) {
-  const now = symbol('x', 't'), next = symbol('x', 's'), gains = { removed: element('span'), added: element('span') };
-  const things = { x: { x: now }, x0: { x: symbol('x̂', '0', 'signal') }, eps: { x: symbol('ε̂', '', 'noise') }, removed: { gain: gains.removed },
-    added: { x: symbol('n z', '', 'noise'), gain: gains.added }, after: { x: next } };
-  const tiles = Object.fromEntries(Object.entries(things).map(([name, thing]) => [name, tile(...say.rich(name, thing))]));
+  const now = symbol('x', 't');
+  const next = symbol('x', 's');
+  const gains = { removed: element('span'), added: element('span') };
+  const things = {
+    x: { x: now },
+    x0: { x: symbol('x̂', '0', 'signal') },
+    eps: { x: symbol('ε̂', '', 'noise') },
+    removed: { gain: gains.removed },
+    added: { x: symbol('n z', '', 'noise'), gain: gains.added },
+    after: { x: next },
+  };
+  const tiles = Object.fromEntries(
+    Object.entries(things).map(([name, thing]) => [name, tile(...say.rich(name, thing))]));
   const faint = (step, name, what) => {
     const factor = gainFor(step[name]);
     gains[name].textContent = factor > 1 && rmsOf(step[name]) > 0 ? say('gain', { factor }) : '';
@@ -71,7 +101,9 @@ function picturesPart(say) {
   const draw = (step) => {
     now.lastChild.textContent = step.t;
     next.lastChild.textContent = step.s;
-    for (const [name, words] of [['x', 'walkAt'], ['x0', 'guessAt'], ['eps', 'epsAt']]) tiles[name].draw(step[name], say(words, step));
+    for (const [name, words] of [['x', 'walkAt'], ['x0', 'guessAt'], ['eps', 'epsAt']]) {
+      tiles[name].draw(step[name], say(words, step));
+    }
     faint(step, 'removed', say('removedAlt'));
     faint(step, 'added', say(step.loud ? 'addedAlt' : 'nothing'));
     tiles.after.draw(step.after, say('afterAt', { t: step.s }));
@@ -80,14 +112,24 @@ function picturesPart(say) {
 }
 
 // What stands in the formula of a step, and in its ledger.
-const factorsOf = ({ s, kept, loud }) => ({ alpha: alphaAt(s).toFixed(4), kept: kept.toFixed(4), fresh: loud.toFixed(4) });
-const ledgerOf = ({ t, kept, taken, back }) =>
-  ({ before: (sigmaAt(t) ** 2).toFixed(5), taken: taken.toFixed(5), back: back.toFixed(5), left: (kept ** 2 + back).toFixed(5) });
+const factorsOf = ({ s, kept, loud }) => ({
+  alpha: alphaAt(s).toFixed(4),
+  kept: kept.toFixed(4),
+  fresh: loud.toFixed(4),
+});
+const ledgerOf = ({ t, kept, taken, back }) => ({
+  before: (sigmaAt(t) ** 2).toFixed(5),
+  taken: taken.toFixed(5),
+  back: back.toFixed(5),
+  left: (kept ** 2 + back).toFixed(5),
+});
 
 function sumPart(say) {
   const next = symbol('x', 's'), note = element('span');
-  const node = markup`<div class="live-formula"><p>${next} = <span data-number="alpha"></span> ${symbol('x̂', '0', 'signal')} +
-    <span data-number="kept"></span> ${symbol('ε̂', '', 'noise')} + <span data-number="fresh"></span> ${symbol('z', '', 'noise')}</p>
+  const node = markup`<div class="live-formula"><p>${next} = <span data-number="alpha"></span> ${
+    symbol('x̂', '0', 'signal')} +
+    <span data-number="kept"></span> ${symbol('ε̂', '', 'noise')} + <span data-number="fresh"></span> ${
+    symbol('z', '', 'noise')}</p>
     <p class="live-ledger">${say.rich('ledger', { note })}</p></div>`;
   const draw = (step) => {
     next.lastChild.textContent = step.s;
@@ -101,11 +143,24 @@ function sumPart(say) {
 
 function build({ data: walks, state, say, changed }) {
   let walk, time;
-  const pictures = picturesPart(say), ledger = ledgerPart(say), sum = sumPart(say);
-  const kinds = choice(say('walk'), [['ancestral', say('ancestral')], ['ddim', say('ddim')]], (next) => { state.kind = next; start(Infinity); }, state.kind);
-  const louds = choice(say('fresh'), [[1, say('z1')], [0, say('z0')]], (next) => { state.loud = next; start(state.place); }, state.loud);
-  const share = (v) => percent(v, 2), { taken, back } = walks[0].apart[0];
-  const bet = question({ state, say, options: ['more', 'equal', 'less'].map((key) => say(key)), tell: () => say('told', { taken: share(taken), back: share(back) }) });
+  const pictures = picturesPart(say);
+  const ledger = ledgerPart(say);
+  const sum = sumPart(say);
+  const kinds = choice(say('walk'), [['ancestral', say('ancestral')], ['ddim', say('ddim')]], (next) => {
+    state.kind = next;
+    start(Infinity);
+  }, state.kind);
+  const louds = choice(say('fresh'), [[1, say('z1')], [0, say('z0')]], (next) => {
+    state.loud = next;
+    start(state.place);
+  }, state.loud);
+  const share = (v) => percent(v, 2);
+  const { taken, back } = walks[0].apart[0];
+  const bet = question({
+    state, say,
+    options: ['more', 'equal', 'less'].map((key) => say(key)),
+    tell: () => say('told', { taken: share(taken), back: share(back) }),
+  });
   const node = markup`<div class="live-body">${bet}
     <div class="live-choices">${kinds} ${louds} ${badge('model', say)}</div>
     ${pictures.node}
@@ -113,7 +168,10 @@ function build({ data: walks, state, say, changed }) {
     ${sum.node} ${ledger.node}</div>`;
 
   const stepAt = (place) => walk.apart[walk.apart.length - 1 - place];
-  const describe = (place) => { const { t, s, taken, back } = stepAt(place); return say('at', { t, s, taken: taken.toFixed(4), back: back.toFixed(4) }); };
+  const describe = (place) => {
+    const { t, s, taken, back } = stepAt(place);
+    return say('at', { t, s, taken: taken.toFixed(4), back: back.toFixed(4) });
+  };
   function show(place) {
     const step = stepAt(state.place = place);
     for (const part of [pictures, sum]) part.draw(step);
@@ -132,10 +190,26 @@ function build({ data: walks, state, say, changed }) {
     time.go(at);
   }
   function numbers() {
-    const step = stepAt(state.place), { alpha, kept, fresh } = factorsOf(step), { before, taken, back, left } = ledgerOf(step);
-    return [{ title: say('thisStep', { t: step.t, s: step.s, step: step.index + 1, steps: say.count(walk.steps) }), head: [say('quantity'), say('value')], rows: [[`x̂₀ ×`, alpha], ['ε̂ ×', kept], ['z ×', fresh],
-      [say('before'), before], [say('taken'), taken], [say('putsBack'), back], [say('left'), left]] },
-    { title: say('allSteps'), head: ['t', 's', say('taken'), say('putsBack')], rows: walk.apart.map((one) => [one.t, one.s, one.taken.toFixed(5), one.back.toFixed(5)]) }];
+    const step = stepAt(state.place);
+    const { alpha, kept, fresh } = factorsOf(step);
+    const { before, taken, back, left } = ledgerOf(step);
+    return [{
+      title: say('thisStep', { t: step.t, s: step.s, step: step.index + 1, steps: say.count(walk.steps) }),
+      head: [say('quantity'), say('value')],
+      rows: [
+        [`x̂₀ ×`, alpha],
+        ['ε̂ ×', kept],
+        ['z ×', fresh],
+        [say('before'), before],
+        [say('taken'), taken],
+        [say('putsBack'), back],
+        [say('left'), left],
+      ],
+    }, {
+      title: say('allSteps'),
+      head: ['t', 's', say('taken'), say('putsBack')],
+      rows: walk.apart.map((one) => [one.t, one.s, one.taken.toFixed(5), one.back.toFixed(5)]),
+    }];
   }
   start(state.place);
   return { node, numbers, stop: () => time.stop() };

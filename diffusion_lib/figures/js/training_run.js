@@ -1,5 +1,6 @@
-// A training run, minute by minute: the same wishes drawn from the same static by the averaged and by the raw weights, the
-// loss with its floor, the loss by t, and what a classifier finds. Everything drawn here was recorded while a model learned.
+// A training run, minute by minute: the same wishes drawn from the same static by the averaged and by the raw weights,
+// the loss with its floor, the loss by t, and what a classifier finds. Everything drawn here was recorded while a model
+// learned.
 
 // ---- Maths -----------------------------------------------------------------------------------------------------------
 
@@ -37,8 +38,12 @@ async function loadRun(run) {
 function hatPart({ minutes, found }, state, say) {
   const from = staysFrom(found.hat.right, found.hat.asked);
   const truth = from < 0 ? say('never') : from === 0 ? say('always')
-    : say('from', { minute: minutes[from], before: minutes[from - 1], right: found.hat.right[from - 1], asked: found.hat.asked });
-  const options = [1, 3, 5, 10, 20].filter((minute) => minute <= minutes.at(-1)).map((minute) => say('minute', { minute }));
+    : say('from', {
+      minute: minutes[from], before: minutes[from - 1],
+      right: found.hat.right[from - 1], asked: found.hat.asked,
+    });
+  const options = [1, 3, 5, 10, 20].filter((minute) => minute <= minutes.at(-1))
+    .map((minute) => say('minute', { minute }));
   return question({ state, say, options, tell: () => say('told', { truth }) });
 }
 
@@ -46,11 +51,15 @@ function hatPart({ minutes, found }, state, say) {
 function stripsPart(count, say, language) {
   const strips = ['ema', 'raw'].map((kind) => {
     const tiles = Array.from({ length: count }, () => tile());
-    const node = markup`<section class="live-weights"><p class="live-heading">${say(kind)}</p><div class="live-eight">${tiles.map((t) => t.node)}</div></section>`;
+    const node = markup`<section class="live-weights"><p class="live-heading">${say(kind)}</p><div class="live-eight">${
+      tiles.map((t) => t.node)}</div></section>`;
     return { kind, tiles, node: set(node, { 'data-strip': kind, 'aria-label': say(kind) }) };
   });
   const draw = (run, k) => {
-    for (const { kind, tiles } of strips) tiles.forEach((t, i) => t.draw(run[kind][k][i], say('tile', { wish: run.prompts[i][language], kind: say(kind), minute: run.minutes[k] })));
+    for (const { kind, tiles } of strips) {
+      tiles.forEach((t, i) => t.draw(run[kind][k][i],
+        say('tile', { wish: run.prompts[i][language], kind: say(kind), minute: run.minutes[k] })));
+    }
   };
   return { nodes: strips.map((strip) => strip.node), draw };
 }
@@ -59,7 +68,9 @@ const WIDE = 280, TALL = 132, TOP = 1.6, BOTTOM = 0.01;      // of the loss, on 
 const heightOf = (loss) => (Math.log(TOP / Math.min(TOP, Math.max(BOTTOM, loss))) / Math.log(TOP / BOTTOM)) * TALL;
 const lossTicks = [1, 0.5, 0.2, 0.1, 0.05, 0.02].map((v) => [heightOf(v), v]);
 // Steps over the tenths of [0, 1]; a tenth without a number is left out.
-const stairs = (values) => values.map((v, i) => (v === null ? '' : `M${((i * WIDE) / values.length).toFixed(1)},${heightOf(v).toFixed(2)}h${(WIDE / values.length).toFixed(1)}`)).join('');
+const stairs = (values) => values.map((v, i) => (v === null ? ''
+  : `M${((i * WIDE) / values.length).toFixed(1)},${heightOf(v).toFixed(2)}h${(WIDE / values.length).toFixed(1)}`))
+  .join('');
 const thousandths = (v) => (v ?? null) === null ? '–' : v.toFixed(3);
 
 const lossAt = ({ history, steps }, k) => history.loss[rowAt(history, steps[k])];
@@ -67,10 +78,20 @@ const byTimeAt = ({ history, steps }, k) => history.loss_by_t[rowAt(history, ste
 const rateAt = ({ history, steps }, k) => history.lr[rowAt(history, steps[k])].toFixed(5);
 
 function lossPart(say) {
-  const drawn = chart({ label: say('lossChart'), tall: TALL, left: lossTicks, below: [], axis: say('minutes'), caption: say.rich('lossCaption') }), line = drawn.path('live-line-belief');
+  const drawn = chart({
+    label: say('lossChart'),
+    tall: TALL,
+    left: lossTicks,
+    below: [],
+    axis: say('minutes'),
+    caption: say.rich('lossCaption'),
+  });
+  const line = drawn.path('live-line-belief');
   const begin = ({ history, duration }) => {
     drawn.ticks([0, 0.25, 0.5, 0.75, 1].map((part) => [part * WIDE, Math.round(part * duration)]));
-    set(line, { d: lineOf(history.minutes.map((minute, i) => [(minute / duration) * WIDE, heightOf(history.loss[i])])) });
+    set(line, {
+      d: lineOf(history.minutes.map((minute, i) => [(minute / duration) * WIDE, heightOf(history.loss[i])])),
+    });
   };
   const draw = (run, k) => {
     drawn.point(Math.min(1, run.minutes[k] / run.duration) * WIDE);
@@ -80,8 +101,16 @@ function lossPart(say) {
 }
 
 function byTimePart(floor, say) {
-  const drawn = chart({ label: say('byTimeChart'), tall: TALL, left: lossTicks, below: [0, 0.5, 1].map((t) => [t * WIDE, t]), axis: say('byTimeAxis'), caption: say.rich('byTimeCaption') });
-  const ground = drawn.path('live-line-noise live-dashed'), line = drawn.path('live-line-belief');
+  const drawn = chart({
+    label: say('byTimeChart'),
+    tall: TALL,
+    left: lossTicks,
+    below: [0, 0.5, 1].map((t) => [t * WIDE, t]),
+    axis: say('byTimeAxis'),
+    caption: say.rich('byTimeCaption'),
+  });
+  const ground = drawn.path('live-line-noise live-dashed');
+  const line = drawn.path('live-line-belief');
   set(ground, { d: stairs(floor.map((v) => (v > BOTTOM ? v : null))) });
   const draw = (run, k) => {
     const byTime = byTimeAt(run, k);
@@ -99,7 +128,11 @@ function foundPart(say) {
     node.querySelector('dl').replaceChildren(...askedOf(found).flatMap(([name, { asked, right }]) => {
       const bar = element('i');
       bar.style.setProperty('--part', right[k] / asked);
-      return [markup`<dt>${say(name)}</dt>`, set(markup`<dd><span class="live-share">${bar}</span> <span class="live-tally">${say('of', { right: right[k], asked })}</span></dd>`, { 'data-found': name })];
+      return [
+        markup`<dt>${say(name)}</dt>`,
+        set(markup`<dd><span class="live-share">${bar}</span> <span class="live-tally">${
+          say('of', { right: right[k], asked })}</span></dd>`, { 'data-found': name }),
+      ];
     }));
   };
   return { node, draw };
@@ -107,7 +140,9 @@ function foundPart(say) {
 
 function wishesPart(say, language) {
   const node = markup`<details class="live-wishes"><summary>${say('wishes')}</summary><ol></ol></details>`;
-  const begin = ({ prompts }) => node.querySelector('ol').replaceChildren(...prompts.map(({ [language]: wish }, i) => markup`<li>${i >= prompts.length / 2 ? say('unseen', { wish }) : wish}</li>`));
+  const begin = ({ prompts }) => node.querySelector('ol').replaceChildren(
+    ...prompts.map(({ [language]: wish }, i) =>
+      markup`<li>${i >= prompts.length / 2 ? say('unseen', { wish }) : wish}</li>`));
   return { node, begin };
 }
 
@@ -123,16 +158,27 @@ function fields({ runs }) {
 
 function build({ data: { runs, floor }, state, say, language, changed }) {
   let run = runs[0], time;
-  const strips = stripsPart(run.prompts.length, say, language), loss = lossPart(say), byTime = byTimePart(floor, say), seen = foundPart(say), wishes = wishesPart(say, language);
+  const strips = stripsPart(run.prompts.length, say, language);
+  const loss = lossPart(say);
+  const byTime = byTimePart(floor, say);
+  const seen = foundPart(say);
+  const wishes = wishesPart(say, language);
   const choose = choice(say('run'), runs.map(({ label }, i) => [i, label[language]]), start, state.run);
-  const how = markup`<p class="live-note"></p>`, missing = markup`<p class="live-missing" role="status" hidden></p>`;
+  const how = markup`<p class="live-note"></p>`;
+  const missing = markup`<p class="live-missing" role="status" hidden></p>`;
   const recorded = markup`<div class="live-body-part">${strips.nodes} ${wishes.node}
     <div class="live-clock live-minutes"><p class="live-readout">${say.rich('readout')}</p><div></div></div>
     <div class="live-facts">${loss.node} ${byTime.node} ${seen.node}${how}</div></div>`;
-  const node = markup`<div class="live-body">${hatPart(runs[0], state, say)}<div class="live-choices">${choose} ${badge('model', say)}</div>
+  const node = markup`<div class="live-body">${hatPart(runs[0], state, say)}<div class="live-choices">${
+    choose} ${badge('model', say)}</div>
     ${missing} ${recorded}</div>`;
 
-  const factsAt = (k) => ({ minute: run.minutes[k], pictures: say.count(run.pictures[k]), steps: say.count(run.steps[k]), lr: rateAt(run, k) });
+  const factsAt = (k) => ({
+    minute: run.minutes[k],
+    pictures: say.count(run.pictures[k]),
+    steps: say.count(run.steps[k]),
+    lr: rateAt(run, k),
+  });
   const describe = (k) => say('at', { ...factsAt(k), loss: thousandths(lossAt(run, k)) });
   function show(k) {
     state.minute = k;
@@ -155,16 +201,38 @@ function build({ data: { runs, floor }, state, say, language, changed }) {
     how.textContent = say('how', { ...run, hardware: run.hardware[language], sampler: run.sampler[language] });
     time = timeline({ last: run.last, say, describe, show, seconds: 10 });
     recorded.querySelector('.live-clock > div').replaceChildren(time.node);
-    time.go(before === undefined ? state.minute : Math.max(0, run.minutes.filter((minute) => minute <= before).length - 1));
+    time.go(before === undefined ? state.minute
+      : Math.max(0, run.minutes.filter((minute) => minute <= before).length - 1));
   }
   function numbers() {
-    if (runs[state.run].missing) return [{ title: missing.textContent, head: [say('quantity'), say('value')], rows: [] }];
-    const k = state.minute, { pictures, steps, lr } = factsAt(k), byT = byTimeAt(run, k);
-    return [{ title: say('title', { label: run.label[language], minute: run.minutes[k] }), head: [say('quantity'), say('value')],
-      rows: [[say('pictures'), pictures], [say('step'), steps], [say('rate'), lr], [say('loss'), thousandths(lossAt(run, k))]] },
-    { title: say('byTime'), head: ['t', say('loss'), say('floor')],
-      rows: byT.map((v, i) => [say('between', { low: i / byT.length, high: (i + 1) / byT.length }), thousandths(v), thousandths(floor[i])]) },
-    { title: say('foundHeading'), head: [say('attribute'), say('right'), say('askedCount')], rows: askedOf(run.found).map(([name, { asked, right }]) => [say(name), right[k], asked]) }];
+    if (runs[state.run].missing) {
+      return [{ title: missing.textContent, head: [say('quantity'), say('value')], rows: [] }];
+    }
+    const k = state.minute;
+    const { pictures, steps, lr } = factsAt(k);
+    const byT = byTimeAt(run, k);
+    return [{
+      title: say('title', { label: run.label[language], minute: run.minutes[k] }),
+      head: [say('quantity'), say('value')],
+      rows: [
+        [say('pictures'), pictures],
+        [say('step'), steps],
+        [say('rate'), lr],
+        [say('loss'), thousandths(lossAt(run, k))],
+      ],
+    }, {
+      title: say('byTime'),
+      head: ['t', say('loss'), say('floor')],
+      rows: byT.map((v, i) => [
+        say('between', { low: i / byT.length, high: (i + 1) / byT.length }),
+        thousandths(v),
+        thousandths(floor[i]),
+      ]),
+    }, {
+      title: say('foundHeading'),
+      head: [say('attribute'), say('right'), say('askedCount')],
+      rows: askedOf(run.found).map(([name, { asked, right }]) => [say(name), right[k], asked]),
+    }];
   }
   start(state.run);
   return { node, numbers, stop: () => time?.stop() };
