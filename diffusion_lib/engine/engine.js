@@ -1,5 +1,6 @@
-// The book's models in the page: what `diffusion_lib.engine.pack` wrote, run by engine/unet.c, led from static to picture.
-// It stands behind _shared.js, whose numbers it draws, and it knows nothing of pages: Worker and fetch are all it asks for.
+// The book's models in the page: what `diffusion_lib.engine.pack` wrote, run by engine/unet.c, led from static to
+// picture. It stands behind _shared.js, whose numbers it draws, and it knows nothing of pages: Worker and fetch are all
+// it asks for.
 
 // ---- The file: JSON, walks (float64), weights (float16) ------------------------------------------------------------
 
@@ -17,16 +18,22 @@ function unpack(bytes) {
   const length = new DataView(bytes).getUint32(0, true), begin = 4 + length;
   if (begin % 8 || begin > bytes.byteLength) throw damaged('its first bytes make no sense');
   let about;
-  try { about = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length))); }
-  catch { throw damaged('its head is unreadable'); }
-  const rows = (about.steps * (about.steps + 3)) / 2, end = begin + 32 * rows + 4 * Math.ceil(about.weights / 2);
+  try {
+    about = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
+  } catch {
+    throw damaged('its head is unreadable');
+  }
+  const rows = about.steps * (about.steps + 3) / 2, end = begin + 32 * rows + 4 * Math.ceil(about.weights / 2);
   if (about.format !== 2 || end !== bytes.byteLength) throw damaged(`it has ${bytes.byteLength} bytes, not ${end}`);
-  if (checksum(new Uint32Array(bytes, begin, (end - begin) / 4)) !== about.sum) throw damaged('its checksum is another');
+  if (checksum(new Uint32Array(bytes, begin, (end - begin) / 4)) !== about.sum) {
+    throw damaged('its checksum is another');
+  }
   const halves = new Uint16Array(bytes, begin + 32 * rows, about.weights);
   return { ...about, walks: new Float64Array(bytes, begin, 4 * rows), halves };
 }
 
-// The network itself: ask(x, log-SNR, wish) -> y, or ask(x) -> a judge's answers. wasm: bytes of unet.wasm, or a compiled module.
+// The network itself: ask(x, log-SNR, wish) -> y, or ask(x) -> a judge's answers. wasm: bytes of unet.wasm, or a
+// compiled module.
 // kept: room for the looks at words, in numbers; ask(x, log-SNR, wish, kept) -> [y, looks]. See `watched`.
 async function startNetwork(wasm, { shape, halves, answers }) {
   const made = await WebAssembly.instantiate(wasm, { Math });
@@ -38,7 +45,8 @@ async function startNetwork(wasm, { shape, halves, answers }) {
   return (x, logSnr = 0, wish = [], kept = 0) => {
     new Float32Array(c.memory.buffer, c.picture(), x.length).set(x);
     new Int32Array(c.memory.buffer, c.wish(), wish.length).set(wish);
-    const y = c.answer(wish.length, logSnr, kept), numbers = (at, count) => new Float32Array(c.memory.buffer, at, count).slice();
+    const y = c.answer(wish.length, logSnr, kept);
+    const numbers = (at, count) => new Float32Array(c.memory.buffer, at, count).slice();
     if (!y) throw new Error('the weights are not those of this network');
     return kept ? [numbers(y, x.length), numbers(c.looks(), kept)] : numbers(y, answers ?? x.length);
   };
@@ -63,7 +71,10 @@ function hireWorkers(wasm, model, count = 1) {
     waiting.set(++next, { resolve, reject });
     worker.postMessage({ id: next, ...message });
   });
-  const fail = (message) => { for (const { reject } of waiting.values()) reject(new Error(message)); waiting.clear(); };
+  const fail = (message) => {
+    for (const { reject } of waiting.values()) reject(new Error(message));
+    waiting.clear();
+  };
   const workers = Array.from({ length: count }, () => {
     const worker = new Worker(address);
     worker.onmessage = ({ data: { id, y, error } }) => {
@@ -78,11 +89,11 @@ function hireWorkers(wasm, model, count = 1) {
   const ready = Promise.all(begin([wasm, { shape, halves, answers }])).finally(() => URL.revokeObjectURL(address));
   ready.catch(() => {});                                     // whoever awaits it hears of it; nobody has to
   let turn = 0;
-  return {
-    ready,
-    ask: (...query) => post(workers[turn++ % count], { query }),
-    close: () => { closed = true; for (const worker of workers) worker.terminate(); fail('closed'); },
-  };
+  return { ready, ask: (...query) => post(workers[turn++ % count], { query }), close: () => {
+    closed = true;
+    for (const worker of workers) worker.terminate();
+    fail('closed');
+  } };
 }
 
 // ---- For figures: the road from the page's address, or from the kernel, to a network that answers ---------------------
@@ -137,24 +148,37 @@ const withoutHash = (address) => address.replace(/\.[0-9a-f]{12}\.\w+$/, '');
 
 async function toShelf(address, content) {
   const place = await shelf();
-  for (const { url } of await place?.keys() ?? []) if (withoutHash(url) === withoutHash(address)) await place.delete(url);
+  for (const { url } of await place?.keys() ?? []) {
+    if (withoutHash(url) === withoutHash(address)) await place.delete(url);
+  }
   await place?.put(address, new Response(content));
 }
 
-// One file of the figure's trait `models`, from the kernel, the shelf or the server; read(bytes) throws where it is damaged.
+// One file of the figure's trait `models`, from the kernel, the shelf or the server; read(bytes) throws where it is
+// damaged.
 async function bring(model, name, read, progress, signal) {
   const { file, bytes, content } = model.get('models')?.[name] ?? {}, base = model.get('_static');
-  if (content) return read(new Uint8Array(content.buffer ?? content, content.byteOffset, content.byteLength).slice().buffer);
+  if (content) return read(
+    new Uint8Array(content.buffer ?? content, content.byteOffset, content.byteLength).slice().buffer);
   if (!file || !base) throw trouble('kernel');
   const address = new URL(file, base).href, kept = await fromShelf(address).catch(() => null);
-  if (kept?.byteLength === bytes) try { return await read(kept); } catch { /* then it is fetched again */ }
+  if (kept?.byteLength === bytes) try {
+    return await read(kept);
+  } catch { /* then it is fetched again */ }
   const fetching = async (options) => {
     const fetched = await fetchBytes(address, progress, signal, options);
     if (fetched.byteLength !== bytes) throw trouble('damaged', `it has ${fetched.byteLength} bytes, not ${bytes}`);
-    try { return [fetched, await read(fetched)]; } catch (error) { throw error.code ? error : trouble('damaged', error.message); }
+    try {
+      return [fetched, await read(fetched)];
+    } catch (error) {
+      throw error.code ? error : trouble('damaged', error.message);
+    }
   };
   const again = () => fetching({ cache: 'reload' });          // past what the browser itself has kept of it
-  const [fetched, made] = await (kept ? again() : fetching().catch((error) => { if (error.code === 'damaged') return again(); throw error; }));
+  const [fetched, made] = await (kept ? again() : fetching().catch((error) => {
+    if (error.code === 'damaged') return again();
+    throw error;
+  }));
   toShelf(address, fetched).catch(() => {});                 // no room: it is fetched again next time
   return made;
 }
@@ -187,7 +211,8 @@ async function share(model, name, make, { progress = () => {}, signal } = {}) {
   signal?.throwIfAborted();
   const { unet, [name]: own } = model.get('models') ?? {};
   if (!unet || !own) throw trouble('kernel');
-  const stop = new AbortController(), begun = { listeners: new Set(), engine: 0, weights: 0, close: () => stop.abort() };
+  const stop = new AbortController();
+  const begun = { listeners: new Set(), engine: 0, weights: 0, close: () => stop.abort() };
   const one = OPENED.get(own.file) ?? begun;
   const forget = () => { if (OPENED.get(own.file) === one) OPENED.delete(own.file); };
   const listener = () => progress(one.engine + one.weights, unet.bytes + own.bytes);
@@ -200,10 +225,14 @@ async function share(model, name, make, { progress = () => {}, signal } = {}) {
   if (one.made) listener();
   else {
     OPENED.set(own.file, one);
-    const count = (part) => (bytes) => { one[part] = bytes; for (const tell of one.listeners) tell(); };
+    const count = (part) => (bytes) => {
+      one[part] = bytes;
+      for (const tell of one.listeners) tell();
+    };
     const readUnet = (bytes) => readEngine(bytes, unet.sum);
     one.made = Promise.all([
-      bring(model, 'unet', readUnet, count('engine'), stop.signal), bring(model, name, unpack, count('weights'), stop.signal),
+      bring(model, 'unet', readUnet, count('engine'), stop.signal),
+      bring(model, name, unpack, count('weights'), stop.signal),
     ]).then(async ([wasm, file]) => {
       stop.signal.throwIfAborted();
       count('engine')(unet.bytes);
@@ -213,20 +242,30 @@ async function share(model, name, make, { progress = () => {}, signal } = {}) {
         made = make(wasm, file);
         one.close = made.close;
         await made.ready;
-      } catch (error) { made?.close(); throw trouble('browser', error.message); }
+      } catch (error) {
+        made?.close();
+        throw trouble('browser', error.message);
+      }
       return made;
     });
     one.made.catch(forget);
   }
-  try { return { ...await unlessStopped(one.made, signal), close }; } catch (error) { close(); throw error; }
+  try {
+    return { ...await unlessStopped(one.made, signal), close };
+  } catch (error) {
+    close();
+    throw error;
+  }
 }
 
 // A model that answers: { file, ask, close } for `walk(ask, file, ...)`. model: the figure's, whose Python wrote
-// `present(..., models=(name,))`. options: { progress(bytes so far, all bytes), signal }. Throws what TROUBLE says, or AbortError.
+// `present(..., models=(name,))`. options: { progress(bytes so far, all bytes), signal }. Throws what TROUBLE says, or
+// AbortError.
 // close() gives the memory back once every figure that opened it has closed it.
 const openModel = (model, name, options) => share(model, name, (wasm, file) => {
   const network = hireWorkers(wasm, file, (navigator.hardwareConcurrency ?? 1) >= 4 ? 2 : 1);
-  return { ...network, file: { ...file, walks: file.walks.slice(), halves: null } };       // the weights are the workers' now
+  return { ...network,
+    file: { ...file, walks: file.walks.slice(), halves: null } };  // the weights are the workers' now
 }, options);
 
 // What a judge sees in a picture: { see(x0) -> { animal: Float64Array of probabilities, ... }, questions, close }.
@@ -264,34 +303,41 @@ function oneSlip(a, b) {
     || (at + 1 < a.length && a[at] === b[at + 1] && a[at + 1] === b[at] && same(at + 2, at + 2));
 }
 
-// Vocabulary.read: the known words in their order, whether they say anything, and what was done to the others. sense: what words
-// mean, what is read instead of others, the subjects, and what a longer word may be by a slip, and what a shorter one.
+// Vocabulary.read: the known words in their order, whether they say anything, and what was done to the others. sense:
+// what words mean, what is read instead of others, the subjects, and what a longer word may be by a slip, and what a
+// shorter one.
 function readWords(text, { words, length, sense: [meanings, others, subjects, long, short] }) {
   const means = new Map(meanings), instead = new Map(others);
   const picked = (word, pool) => {
     if ([...word].length < 4 !== (pool === short)) return null;           // SHORTEST_REPAIRED
-    const near = pool.filter((known) => oneSlip([...word], [...known])), telling = near.filter((known) => means.has(known));
+    const near = pool.filter((known) => oneSlip([...word], [...known]));
+    const telling = near.filter((known) => means.has(known));
     const some = telling[0] ? telling : near;
     return new Set(some.map((known) => means.get(known) ?? known)).size === 1 ? some[0] : null;
   };
-  let read = splitWords(text).map((word) => [word, instead.get(word) ?? (words.includes(word) ? word : picked(word, long))]);
+  let read = splitWords(text).map((word) =>
+    [word, instead.get(word) ?? (words.includes(word) ? word : picked(word, long))]);
   if (!read.some(([, m]) => subjects.includes(m))) read = read.map(([word, m]) => [word, m ?? picked(word, short)]);
   const all = read.filter(([, m]) => m).map(([, m]) => m), known = all.slice(0, length);
   return {
     says: known.some((word) => means.has(word)),
-    words: known,
-    numbers: known.map((word) => words.indexOf(word) + 1),
+    words: known, numbers: known.map((word) => words.indexOf(word) + 1),
     repaired: read.filter(([word, m]) => m && m !== word),
     unknown: [...new Set(read.filter(([, m]) => !m).map(([word]) => word))],
     tooMany: all.length - known.length,
   };
 }
 
-// A network and a judge together, in `kept.network` and `kept.judge`, from when somebody first asks until `closeBoth`. progress: told
-// the bytes of both, [so far, all].
+// A network and a judge together, in `kept.network` and `kept.judge`, from when somebody first asks until `closeBoth`.
+// progress: told the bytes of both, [so far, all].
 async function openBoth(kept, model, name, { progress, signal }) {
-  const models = model.get('models') ?? {}, whole = (file) => [0, ['unet', file].reduce((sum, one) => sum + (models[one]?.bytes ?? 0), 0)];
-  const far = [whole('pets32-classifier'), whole(name)], of = (who) => (...bytes) => { far[who] = bytes; progress([0, 1].map((i) => far[0][i] + far[1][i])); };
+  const models = model.get('models') ?? {};
+  const whole = (file) => [0, ['unet', file].reduce((sum, one) => sum + (models[one]?.bytes ?? 0), 0)];
+  const far = [whole('pets32-classifier'), whole(name)];
+  const of = (who) => (...bytes) => {
+    far[who] = bytes;
+    progress([0, 1].map((i) => far[0][i] + far[1][i]));
+  };
   kept.judge ??= await openJudge(model, { progress: of(0), signal });
   return kept.network ??= await openModel(model, name, { progress: of(1), signal });
 }
@@ -309,10 +355,12 @@ function lettersShared(a, b) {
     while (k + run < a.length && a[k + run] === b[l + run]) run++;
     if (run > most) [most, i, j] = [run, k, l];
   }));
-  return most && most + lettersShared(a.slice(0, i), b.slice(0, j)) + lettersShared(a.slice(i + most), b.slice(j + most));
+  return most && most + lettersShared(a.slice(0, i), b.slice(0, j))
+    + lettersShared(a.slice(i + most), b.slice(j + most));
 }
 
-const nearWords = (word, words) => words.map((known) => [(2 * lettersShared([...known], [...word])) / ([...known].length + [...word].length), known])
+const nearWords = (word, words) => words
+  .map((known) => [2 * lettersShared([...known], [...word]) / ([...known].length + [...word].length), known])
   .sort((a, b) => b[0] - a[0]).slice(0, 3).filter(([ratio], i) => !i || ratio >= 0.6).map(([, known]) => known);
 
 const NAMED_UNKNOWN = 8;                                     // words, one by one
@@ -321,14 +369,17 @@ const NAMED_UNKNOWN = 8;                                     // words, one by on
 // wording: `notices` in figures/dream_machine.py, of one language.
 function heardOf(text, vocabulary, wording) {
   const { says, words, repaired, unknown, tooMany } = readWords(text, vocabulary), notices = new Set();
-  const tell = (key, things) => wording[key].replace(/\{(\w+)(!r)?\}/g, (_, name, quoted) => (quoted ? `“${things[name]}”` : things[name]));
+  const tell = (key, things) => wording[key].replace(/\{(\w+)(!r)?\}/g,
+    (_, name, quoted) => quoted ? `“${things[name]}”` : things[name]);
   for (const [word, meant] of repaired) notices.add(tell('repaired', { word, meant }));
   for (const word of unknown.slice(0, NAMED_UNKNOWN).map((letters) => [...letters].slice(0, 40).join(''))) {
-    notices.add(tell('unknown', { word, near: nearWords(word, vocabulary.sense[0].map(([known]) => known)).join(', ') }));
+    notices.add(tell('unknown', {
+      word, near: nearWords(word, vocabulary.sense[0].map(([known]) => known)).join(', ') }));
   }
   if (unknown.length > NAMED_UNKNOWN) notices.add(tell('more_unknown', { count: unknown.length - NAMED_UNKNOWN }));
   if (tooMany) notices.add(tell('too_long', { length: vocabulary.length, count: words.length + tooMany }));
-  return { said: says ? text : null, heard: tell(says ? 'heard' : 'heard_nothing', { words: words.join(' ') }), notices: [...notices] };
+  return { said: says ? text : null,
+    heard: tell(says ? 'heard' : 'heard_nothing', { words: words.join(' ') }), notices: [...notices] };
 }
 
 // A wish as rows of the network's table: a text, or an attribute's number each (-1: unsaid), or null for "nothing".
@@ -343,14 +394,17 @@ function wishOf({ wish }, said) {
 // The blocks that look at words, in the order in which an answer keeps their looks.
 function readersOf({ shape: [, size, , patch, , , , , , , , levels, ...rows] }) {
   const [widths, blocks, , reads] = [0, 8, 16, 24].map((from) => rows.slice(from, from + levels));
-  const stage = (part, level) => ({ name: `${part}.words`, side: (size / patch) >> level, heads: widths[level] / 32, reads: reads[level] });
-  const way = (part) => blocks.map((count, level) => Array.from({ length: count }, (_, b) => stage(`${part}.${level}.${b}`, level)));
+  const stage = (part, level) => ({
+    name: `${part}.words`, side: (size / patch) >> level, heads: widths[level] / 32, reads: reads[level] });
+  const way = (part) => blocks.map((count, level) =>
+    Array.from({ length: count }, (_, b) => stage(`${part}.${level}.${b}`, level)));
   const middle = [0, 1].map((b) => stage(`middle.${b}`, levels - 1));
   return [...way('down'), middle, ...way('up').reverse()].flat().filter((one) => one.reads);
 }
 
-// The same `ask`, which tells where the places looked whenever words are asked for: tell([{ name, side, shares }, ...]), for each
-// block its shares[head][token], a map of side x side places. Token 0 is the beginning; at each place they sum to 1.
+// The same `ask`, which tells where the places looked whenever words are asked for:
+// tell([{ name, side, shares }, ...]), for each block its shares[head][token], a map of side x side places. Token 0 is
+// the beginning; at each place they sum to 1.
 function watched(ask, file, tell) {
   const readers = readersOf(file);
   return async (x, logSnr, wish) => {
@@ -358,8 +412,10 @@ function watched(ask, file, tell) {
     if (tokens < 2) return ask(x, logSnr, wish);
     const [y, looks] = await ask(x, logSnr, wish, readers.reduce((sum, one) => sum + room(one), 0));
     let next = 0;
-    const cut = (count, part) => Array.from({ length: count }, part), map = (area) => looks.subarray(next, (next += area));
-    tell(readers.map(({ name, side, heads }) => ({ name, side, shares: cut(heads, () => cut(tokens, () => map(side ** 2))) })));
+    const cut = (count, part) => Array.from({ length: count }, part);
+    const map = (area) => looks.subarray(next, (next += area));
+    tell(readers.map(({ name, side, heads }) =>
+      ({ name, side, shares: cut(heads, () => cut(tokens, () => map(side ** 2))) })));
     return y;
   };
 }
@@ -368,8 +424,10 @@ function watched(ask, file, tell) {
 
 // The stops of a walk of so many steps: what x_t is made of there (alpha, sigma), and what the network's answer (a, b).
 function stopsOf({ walks, data_std: spread }, steps) {
-  const first = ((steps - 1) * (steps + 2)) / 2;
-  if (!(steps >= 1 && 4 * (first + steps) < walks.length)) throw new Error(`a walk of ${steps} steps is not in the table of this model`);
+  const first = (steps - 1) * (steps + 2) / 2;
+  if (!(steps >= 1 && 4 * (first + steps) < walks.length)) {
+    throw new Error(`a walk of ${steps} steps is not in the table of this model`);
+  }
   return Array.from({ length: steps + 1 }, (_, k) => {
     const [alpha, sigma, a, b] = walks.subarray(4 * (first + k), 4 * (first + k) + 4);
     return {
@@ -379,7 +437,8 @@ function stopsOf({ walks, data_std: spread }, steps) {
   });
 }
 
-// One question: x_t = alpha x0 + sigma eps and y = a x0 + b eps, solved for x0. eps follows from x0, but not where sigma is 0.
+// One question: x_t = alpha x0 + sigma eps and y = a x0 + b eps, solved for x0. eps follows from x0, but not where
+// sigma is 0.
 async function believe(ask, x, at, wish) {
   const y = await ask(scaled(x, 1 / at.scale), at.logSnr, wish);
   return { x0: blend(x, y, at.b / at.det, -at.sigma / at.det), eps: blend(y, x, at.alpha / at.det, -at.a / at.det) };
@@ -404,12 +463,15 @@ function dpmSolverPP2M({ x, at, x0, before }, s) {
   return blend(x, x0, s.sigma / at.sigma, -s.alpha * Math.expm1(-h));
 }
 
-// From static to picture: yields steps + 1 states { k, x, at, x0, eps }; the last is the picture and has no belief. What is not
-// given is as in the terminal (`diffusion_lib sample`), which draws the same picture.
-// ask: as `startNetwork` or `hireWorkers` give it. said: as in `wishOf`. x: where to begin, if not at the static of the seed.
+// From static to picture: yields steps + 1 states { k, x, at, x0, eps }; the last is the picture and has no belief.
+// What is not given is as in the terminal (`diffusion_lib sample`), which draws the same picture.
+// ask: as `startNetwork` or `hireWorkers` give it. said: as in `wishOf`. x: where to begin, if not at the static of the
+// seed.
 // signal: of an AbortController; once it says so nothing more is asked, and AbortError is thrown.
-async function* walk(ask, model, { said = null, seed = 7, steps = 30, guidance = 2, sampler = dpmSolverPP2M, x = null, signal } = {}) {
-  const [channels, size] = model.shape, stops = stopsOf(model, steps), wish = wishOf(model, said), nothing = wishOf(model, null);
+async function* walk(ask, model,
+  { said = null, seed = 7, steps = 30, guidance = 2, sampler = dpmSolverPP2M, x = null, signal } = {}) {
+  const [channels, size] = model.shape, stops = stopsOf(model, steps);
+  const wish = wishOf(model, said), nothing = wishOf(model, null);
   let before = null;
   x ??= scaled(staticOf(seed, channels * size * size), stops[0].sigma);
   for (let k = 0; k < steps; k++) {
@@ -423,4 +485,7 @@ async function* walk(ask, model, { said = null, seed = 7, steps = 30, guidance =
   yield { k: steps, x, at: stops[steps] };
 }
 
-export { unpack, startNetwork, hireWorkers, openModel, openJudge, troubleIn, fetchBytes, splitWords, readWords, wishOf, stopsOf, ddim, dpmSolverPP2M, walk, watched };
+export {
+  unpack, startNetwork, hireWorkers, openModel, openJudge, troubleIn, fetchBytes, splitWords, readWords, wishOf,
+  stopsOf, ddim, dpmSolverPP2M, walk, watched,
+};
