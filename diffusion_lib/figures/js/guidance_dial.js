@@ -136,8 +136,9 @@ function measurePart(name, { scales, real, n }, say) {
 }
 
 // The reader's own wish from one static: a picture at each mark of the dial, drawn one after the other, the nearest to
-// the dial first. state.drawn: of each mark how far its walk has come. ask(): shows this part. arrived(): the dial's
-// picture is there. fail(): none comes.
+// the dial first.
+// state.drawn: of each mark how far its walk has come. ask(): shows this part. arrived(): the dial's picture is there.
+// fail(): none comes.
 function ownPart({ model, data, state, say, language, changed, ask, arrived, fail }) {
   const { scales, own } = data;
   const large = tile(' ');
