@@ -43,8 +43,10 @@ def module_source(stem: str, folder: Path = HERE) -> str:
 
 
 def lean(javascript: str) -> str:
-    """Without indentation and comments, which are for those who read the source: lines that begin with // and tails behind two blanks."""
-    return re.sub(r"^\s*//.*\n|^[ \t]+|  +// .*$|^\n", "", javascript, flags=re.MULTILINE)
+    """Without what is there for those who read the source: indentation, comments (lines that begin with // and tails behind two
+    blanks), and ends of lines behind which a sentence goes on or is over anyway."""
+    bare = re.sub(r"^\s*//.*\n|^[ \t]+|  +// .*$|^\n", "", javascript, flags=re.MULTILINE)
+    return re.sub(r"(?<=[,;({\[])\n", "", bare)
 
 
 def used_of(shared: str, own: str) -> str:
