@@ -314,9 +314,11 @@ def test_what_training_loop_keeps_before_the_first_lesson_is_what_it_read(monkey
         module = ModuleType(name)
         vars(module).update(dict.fromkeys(words.split()))
         monkeypatch.setitem(sys.modules, name, module)
+    parts = sys.modules["smalldiffusion"].model_unet = SimpleNamespace()
     monkeypatch.delitem(sys.modules, "peers.smalldiffusion", raising=False)
     inside = importlib.import_module("peers.smalldiffusion").InsideTheLoop()
     monkeypatch.delitem(sys.modules, "peers.smalldiffusion")
+    assert parts.Normalize(32).num_groups == 8               # four channels to a group, as in the network that it is made narrower from
     assert inside.state_dict() is None
     inside.load_state_dict({"lr": 3})
     assert inside.state_dict() == {"lr": 3}
