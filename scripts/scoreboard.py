@@ -25,6 +25,7 @@ from diffusion_lib.evaluation import interval  # noqa: E402
 from diffusion_lib.records.training_runs import FOLDER  # noqa: E402
 from diffusion_lib.zoo.card import (NOT_MEASURED, description, figure_title, measurements, minutes_of_reading, number, percent,  # noqa: E402
                                     sections_of, table)
+from peers import SETTINGS  # noqa: E402
 from peers.standings import WITHIN, counted, goals, runs_of, together  # noqa: E402
 
 NOT_RECORDED = "not recorded"
@@ -303,6 +304,8 @@ def race(name: str, record: dict) -> str:
                      mean([run["frechet_floor"] for run in own])])
     about = (f"The same pictures, number of parameters and judge for all (`{record['made by']}`), {when(runs)}; minutes and seeds as in the "
              f"table. Means, ± standard deviations where there are several seeds. {processors(runs, 'library')}")
+    if waiting := [library for library in SETTINGS if library not in {run["library"] for run in runs}]:
+        about += f" Not run yet with its settings of today: {', '.join(waiting)}."
     return "\n\n".join([f"### {name}", about, table(
         ["library", "settings", "minutes", "seeds", "pictures seen", "all right, seen", "all right, held out", "Fréchet distance", "its floor"], rows),
         *goal(record)])

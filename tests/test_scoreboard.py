@@ -125,6 +125,7 @@ def test_a_race_shows_the_ends_of_all_runs_and_how_far_unfinished_ones_have_come
         return {"library": library, "choice": "faster", "minutes": 6, "seed": seed, "frechet_floor": 4.0,
                 "points": [{"minute": 3 * (i + 1), "pictures": 1000 * (i + 1), "seen": value, "held_out": 0.5, "frechet": 8.0} for i, value in enumerate(seen)]}
     text = race("x", {"made by": "x.py", "search": [], "runs": [run("ours", 0, 0.1, 0.9), run("ours", 1, 0.2, 0.7), run("azula", 0, 0.3), run("azula", 1)]})
+    assert "Not run yet with its settings of today: diffusers, denoising-diffusion-pytorch, smalldiffusion." in text
     mixed = race("x", {"made by": "x.py", "search": [], "runs": [run("ours", 0, 0.1, 0.9), run("ours", 1, 0.3)]})
     assert [cell.strip() for cell in mixed.splitlines()[-1].split("|")[3:7]] == ["3 of 6", "0, 1", "1,000", "0.2 ± 0.14"]   # minutes are not mixed
     ours, theirs = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[-2:])
