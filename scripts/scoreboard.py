@@ -337,8 +337,8 @@ def walk(name: str, record: dict) -> str:
     parts = [f"### {name}", f"{record['n']} pictures of `{record['model']}` a figure, with guidance {record['guidance']:g}, all from the same static "
              f"(`{record['made by']}`). A call asks about the whole batch, with the wish and without."]
     parts.append(f"Error: how far a picture is from the one that Heun's method draws with {record['end calls']} calls from the same static, "
-                 "root of the mean square of numbers in [-1, 1]. A sampler with luck of its own draws another picture, so it has none; those that walk along betas begin a little "
-                 "beside the static of the others, so theirs does not end at 0. At some number of steps a picture may take another turn, "
+                 "root of the mean square of numbers in [-1, 1]. A sampler with luck of its own draws another picture, so it has none; "
+                 "those that walk along betas begin a little beside the static of the others, so theirs does not end at 0. At some number of steps a picture may take another turn, "
                  "another hat for example. Few do, and they weigh heavily in a mean of squares; so a line need not fall evenly.")
     for what, title, show in (("error", "error", number), ("frechet", f"Fréchet distance (floor {number(record['frechet_floor'])})", number),
                               ("found", "all right", lambda share: f"{100 * share:.1f} %")):

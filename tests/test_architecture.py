@@ -123,10 +123,9 @@ def functions(module: str):
                     yield f"{node.name}.{inner.name}", inner, node
 
 
-def everywhere(rule, modules=INNER) -> None:
-    """Holds every module to a rule, which yields what is wrong with one; the failure names all that is wrong with all of them."""
-    wrong = [f"{module}: {words}" for module in modules for words in rule(module)]
-    assert not wrong, "\n".join(["", *wrong])
+def offences(rule, modules=INNER) -> list[str]:
+    """All that is wrong with all of these modules, by a rule that yields what is wrong with one."""
+    return [f"{module}: {words}" for module in modules for words in rule(module)]
 
 
 def test_the_layers_are_made_of_modules_that_exist():
@@ -135,7 +134,7 @@ def test_the_layers_are_made_of_modules_that_exist():
 
 
 def test_every_module_has_its_place():
-    everywhere(lambda module: [] if place(module) and layer_of(module) <= LEAVES else ["not in LAYERS: which layer is it?"])
+    assert offences(lambda module: [] if place(module) and layer_of(module) <= LEAVES else ["not in LAYERS: which layer is it?"]) == []
 
 
 def test_imports_go_one_way():
@@ -153,7 +152,7 @@ def test_imports_go_one_way():
             elif layer_of(inner) > layer or (layer_of(inner) == layer and entry not in arrows):
                 yield f"line {line}: imports {inner} (layer {layer_of(inner)}) from layer {layer}"
 
-    everywhere(wrong)
+    assert offences(wrong) == []
 
 
 def test_heavy_packages_stay_in_the_leaves():
@@ -168,7 +167,7 @@ def test_heavy_packages_stay_in_the_leaves():
 
     lower = [module for module in INNER if layer_of(module) < LEAVES]
     assert len(lower) > 30
-    everywhere(wrong, lower)
+    assert offences(wrong, lower) == []
 
 
 def test_the_front_door_is_light():
@@ -195,11 +194,11 @@ def test_modules_and_functions_are_short():
             if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > LINES_OF_A_FUNCTION:
                 yield f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
 
-    everywhere(wrong, MODULES)
+    assert offences(wrong, MODULES) == []
 
 
 def test_every_module_says_its_idea():
-    everywhere(lambda module: ["no docstring"] if TREES[module].body and not ast.get_docstring(TREES[module]) else [], MODULES)
+    assert offences(lambda module: ["no docstring"] if TREES[module].body and not ast.get_docstring(TREES[module]) else [], MODULES) == []
 
 
 # Said by their names: the book's t, the conventions of PyTorch, and our own classes, which have docstrings.
@@ -218,8 +217,12 @@ def relatives(owner: ast.ClassDef | None):
 
 
 def test_functions_say_what_they_do():
-    everywhere(lambda module: [f"{name} has no docstring" for name, node, owner in functions(module)
-                               if not ast.get_docstring(node) and not (owner and (owner.bases or len(node.body) == 1))])
+    def wrong(module):
+        for name, node, owner in functions(module):
+            if not ast.get_docstring(node) and not (owner and (owner.bases or len(node.body) == 1)):
+                yield f"{name} has no docstring"
+
+    assert offences(wrong) == []
 
 
 def test_public_functions_say_what_they_take():
@@ -240,7 +243,7 @@ def test_public_functions_say_what_they_take():
             if any("Tensor" in t for t in types.values()) and not SHAPE.search(text):
                 yield f"{name}: no shape"
 
-    everywhere(wrong)
+    assert offences(wrong) == []
 
 
 def test_public_names_exist_and_are_documented():
@@ -284,9 +287,9 @@ def test_options_do_not_leak():
                         and any(isinstance(o, (ast.Eq, ast.NotEq)) for o in test.ops)):
                     yield f"{node.name}, line {test.lineno}: {ast.unparse(test)}"
 
-    everywhere(wrong)
+    assert offences(wrong) == []
 
 
 def test_nothing_hides_in_train_or_eval_mode_and_nothing_is_unpickled():
     patterns = (r"self\.training\b", r"BatchNorm[123]d|SyncBatchNorm", r"\bimport pickle\b", r"\btorch\.load\(")
-    everywhere(lambda module: [pattern for pattern in patterns if re.search(pattern, MODULES[module].read_text(encoding="utf-8"))])
+    assert offences(lambda module: [pattern for pattern in patterns if re.search(pattern, MODULES[module].read_text(encoding="utf-8"))]) == []

@@ -19,9 +19,8 @@ import pytest
 from classroom import sandbox
 from classroom.assignment import make
 from classroom.copies import exercises, mark, source_of
-from grading import GRADING, need_a_sandbox, needs_grading
+from grading import GRADING, ROOT, need_a_sandbox, needs_grading
 
-ROOT = Path(__file__).resolve().parent.parent
 SECRET = "autumn, room 3"
 HIDDEN = """# points: 2
 assert type(rounds_needed) is int and (5 / 6)**rounds_needed < LEFT / 100 <= (5 / 6)**(rounds_needed - 1), 'HIDDENWORDS'

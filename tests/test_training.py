@@ -117,7 +117,7 @@ def test_resumed_after_kill_is_the_uninterrupted_run_bit_for_bit(dtype, tmp_path
         victim.send_signal(signal.SIGKILL)
         assert victim.stdout.read().split()[-1] == "19"
     assert load_training(broken)[1].values["steps"] == 16
-    with run_worker(broken, dtype, "resume") as resumed:            # its fresh weights are of another seed
+    with run_worker(broken, dtype, "resume") as resumed:     # its fresh weights are of another seed
         assert resumed.stdout.read().split() == [str(index) for index in range(17, 31)]
     (tensors_a, values_a), (tensors_b, values_b) = everything(whole), everything(broken)
     assert tensors_a.keys() == tensors_b.keys() and len(tensors_a) > 100

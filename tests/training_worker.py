@@ -47,12 +47,12 @@ def noiseless(model, x0, cond, *, generator):
     return dl.LossTerms(per_sample.mean(), per_sample, torch.full((len(x0),), 0.3))
 
 
-def main(checkpoint, dtype, resume=False, stop=None):
+def main(checkpoint, dtype, how=""):
     """A run that can be killed; the seed of its fresh weights is another one when it goes on."""
-    config = dataclasses.replace(CONFIG, dtype=dtype)
+    config, resume = dataclasses.replace(CONFIG, dtype=dtype), how == "resume"
     for step in train(fresh_model(seed=int(resume)), Blots(), config, checkpoint=checkpoint, resume=checkpoint if resume else None):
         print(step.index, flush=True)
-        if step.index == stop:
+        if str(step.index) == how:
             os.kill(os.getpid(), signal.SIGSTOP)
 
 
@@ -68,5 +68,4 @@ if __name__ == "__main__":
     if sys.argv[2:] == ["shared"]:
         main_shared(Path(sys.argv[1]))
     else:
-        path, dtype, *rest = sys.argv[1:]
-        main(Path(path), dtype, resume=rest == ["resume"], stop=int(rest[0]) if rest and rest != ["resume"] else None)
+        main(Path(sys.argv[1]), *sys.argv[2:])

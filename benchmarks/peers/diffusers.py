@@ -17,12 +17,9 @@ from diffusion_lib.denoisers import NeuralDenoiser
 from diffusion_lib.process import EPS, V
 from diffusion_lib.schedules import LinearBetaSchedule
 
-from .common import GUIDANCE, SIZE, AttributeSum, Pupil, Steps, View, mixed_precision, silenced, told
+from .common import GROUPS, GUIDANCE, SIZE, AttributeSum, Pupil, Steps, View, mixed_precision, silenced, told
 
 WIDTHS = (32, 64, 64, 64)                                    # google/ddpm-cifar10-32, a quarter as wide
-# ... and with as many channels to a group as there, 4 and 8: its 32 groups would leave one, whose mean the norm takes away, and with it
-# what the embedding of time and wish had just added.
-GROUPS = 8
 CLOCK = Steps(DDPMScheduler(num_train_timesteps=1000).alphas_cumprod)
 LANGUAGES = {"epsilon": EPS, "v_prediction": V}              # what the network predicts, as the library calls it
 

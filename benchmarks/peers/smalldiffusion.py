@@ -6,9 +6,8 @@ dropped condition has all attributes unsaid, as the library's own has a label fo
 
 import torch
 from accelerate import Accelerator
-from smalldiffusion import model_unet
 from smalldiffusion import (PredFlow, Scaled, ScheduleFlow, ScheduleLogLinear, ScheduleLogNormalFlow, ScheduleSigmoid, Unet,
-                            samples, training_loop)
+                            model_unet, samples, training_loop)
 from torch import nn
 from torch_ema import ExponentialMovingAverage
 
@@ -17,11 +16,10 @@ from diffusion_lib.denoisers import NeuralDenoiser
 from diffusion_lib.process import EPS, FLOW
 from diffusion_lib.schedules import LinearBetaSchedule, RectifiedFlowSchedule
 
-from .common import GUIDANCE, SIZE, AttributeSum, Pupil, View, mixed_precision, silenced, told
+from .common import GROUPS, GUIDANCE, SIZE, AttributeSum, Pupil, View, mixed_precision, silenced, told
 
 WIDTH, MULTIPLES = 32, (1, 2, 2, 2)                          # examples/cifar_unet.py, a quarter as wide
-# ... and with as many channels to a group as there, 4 and 8: the library's 32 groups would leave one, see diffusers.py.
-model_unet.Normalize = lambda channels: nn.GroupNorm(8, channels, eps=1e-6)
+model_unet.Normalize = lambda channels: nn.GroupNorm(GROUPS, channels, eps=1e-6)     # always 32 groups in the library
 
 
 class Wish(nn.Module):

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from conftest import AXE, ROOT, SITE, figure_data, page_with
-from diffusion_lib import engine, records
+from diffusion_lib import engine
 from diffusion_lib.figures._base import lean, module_source, words_of
+from machines import RECORDED, maker
 from scripts.chromium import start_figures
 
 FIGURES = {path.stem: path.parent.parent for folder in ("diffusion_lib/figures", "book/example_figure") for path in sorted((ROOT / folder).glob("js/[!_]*.js"))}
@@ -32,9 +33,9 @@ SAID = """figure => [...figure.querySelectorAll('.live:last-child, .live:last-ch
     ...[...e.childNodes].filter(n => n.nodeType === 3).map(n => [e.closest('[lang]').lang, n.data]),
     ...['aria-label', 'aria-valuetext', 'alt', 'placeholder', 'title'].map(a => ['label', e.getAttribute(a)])]).filter(([, text]) => text?.trim())"""
 # What stands in Latin letters in Telugu too: symbols, units, formats; names of people, programs and machines.
-KEPT = r"log-SNR|2 log|MB|MFLOP|px|CSV|PNG|JPEG|WebP|Ho, Salimans|Ho|Salimans|diffusers|guidance_scale|DPM-Solver\+\+|pets32-text|GPU|Colab T4"
-MACHINES = {re.sub(r"^\d+ cores?( of )?", "", records.read(file.stem).get("hardware") or "") for file in records.FOLDER.glob("*.json")} - {""}
-KEPT = re.compile("|".join([*sorted(map(re.escape, MACHINES), key=len, reverse=True), KEPT]))
+MAKERS = sorted({maker(hardware) for hardware in RECORDED} - {""}, key=len, reverse=True)
+KEPT = re.compile("|".join([*map(re.escape, MAKERS), r"log-SNR|2 log|MB|MFLOP|px|CSV|PNG|JPEG|WebP|Ho, Salimans|Ho|Salimans|diffusers",
+                            r"guidance_scale|DPM-Solver\+\+|pets32-text|GPU|Colab T4"]))
 LATIN = re.compile("[A-Za-z]{2,}")                           # t, x and w are symbols
 
 
