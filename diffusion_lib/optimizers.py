@@ -40,7 +40,8 @@ class Muon(AdamW):
         super().__init__(model.parameters(), weight_decay=weight_decay, fused=False)
         self.momentum, self.weight_decay = momentum, weight_decay
         tables = {module.weight for module in model.modules() if isinstance(module, nn.Embedding)}
-        self.matrices = [p for p in model.parameters() if p.ndim >= 2 and min(p.flatten(1).shape) >= SMALLEST_SIDE and p not in tables]
+        matrices = [p for p in model.parameters() if p.ndim >= 2 and min(p.flatten(1).shape) >= SMALLEST_SIDE and p not in tables]
+        self.alike = [[p for p in matrices if p.shape == shape] for shape in dict.fromkeys(p.shape for p in matrices)]
 
     @torch.no_grad()
     def step(self, closure: Callable | None = None):
@@ -48,36 +49,44 @@ class Muon(AdamW):
         if closure is not None:
             raise ValueError("closure is given, but Muon takes its step from gradients that are there already")
         lr = self.param_groups[0]["lr"]
-        for weight in self.matrices:
-            if weight.grad is None:
-                continue
-            state = self.state[weight]
-            if not state:
-                state["momentum"] = torch.zeros_like(weight)
-            state["momentum"].lerp_(weight.grad, 1 - self.momentum)
-            direction = weight.grad.lerp(state["momentum"], self.momentum).flatten(1)
-            length = 0.2 * max(direction.shape) ** 0.5
-            weight.mul_(1 - lr * self.weight_decay).add_(orthogonal(direction).view_as(weight), alpha=-lr * length)
-            weight.grad = None                               # AdamW passes over what has no gradient
+        for weights in self.alike:                           # those of one shape take their steps together
+            weights = [weight for weight in weights if weight.grad is not None]
+            if weights:
+                self._step(weights, lr)
         # AdamW's step without the hooks around it: those around this one are the same ones.
         return inspect.unwrap(AdamW.step, stop=lambda step: not getattr(step, "hooked", False))(self)
 
+    def _step(self, weights: list[nn.Parameter], lr: float) -> None:
+        """One step for N matrices of one shape."""
+        for weight in weights:
+            if not self.state[weight]:                       # its first step
+                self.state[weight]["momentum"] = torch.zeros_like(weight)
+        gradients, momenta = [weight.grad for weight in weights], [self.state[weight]["momentum"] for weight in weights]
+        torch._foreach_lerp_(momenta, gradients, 1 - self.momentum)
+        directions = torch.stack(torch._foreach_lerp(gradients, momenta, self.momentum)).flatten(2)  # (N, A, B)
+        length = 0.2 * max(directions.shape[1:]) ** 0.5
+        for weight, direction in zip(weights, orthogonal(directions)):
+            weight.mul_(1 - lr * self.weight_decay).add_(direction.view_as(weight), alpha=-lr * length)
+            weight.grad = None                               # AdamW passes over what has no gradient
 
-def orthogonal(matrix: Tensor, rounds: int = 5) -> Tensor:
-    """The same matrix with all singular values brought near 1: U V^T instead of U S V^T, to within a factor of 0.7 ... 1.2.
+
+def orthogonal(matrices: Tensor, rounds: int = 5) -> Tensor:
+    """The same matrices with all singular values brought near 1: U V^T instead of U S V^T, to within a factor of 0.7 ... 1.2.
 
         X <- a X + (b X X^T + c (X X^T)^2) X,     from X = matrix / |matrix|
 
-    matrix: (A, B). rounds: of the iteration. Returns (A, B), float32.
+    matrices: (N, A, B). rounds: of the iteration. Returns (N, A, B), float32.
     Reference: Jordan et al. 2024 (Newton-Schulz with tuned coefficients); Bernstein and Newhouse 2024, appendix A.
     """
     a, b, c = QUINTIC
-    x = matrix.mT if matrix.shape[0] > matrix.shape[1] else matrix
-    x = (x / x.norm().clamp(min=1e-7)).to(fastest_dtype(x.device))  # (small, large)
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if tall else matrices
+    x = (x / torch.linalg.matrix_norm(x, keepdim=True).clamp(min=1e-7)).to(fastest_dtype(x.device))    # (N, small, large)
     for _ in range(rounds):
-        gram = x @ x.mT                                      # (small, small)
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.mT if matrix.shape[0] > matrix.shape[1] else x).float()
+        gram = x @ x.mT                                      # (N, small, small)
+        shares = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)  # b X X^T + c (X X^T)^2, in one go
+        x = torch.baddbmm(x, shares, x, beta=a)
+    return (x.mT if tall else x).float()
 
 
 OPTIMIZERS = {"adamw": adamw, "muon": Muon}

@@ -1,5 +1,6 @@
 """The comparisons with other libraries: their arithmetic, and that nobody is given less than the others. No peer is needed."""
 
+import argparse
 import importlib
 import json
 import re
@@ -15,13 +16,14 @@ import psutil
 import pytest
 import torch
 from tiny import RECIPE, write_tiny_models
+from torch import nn
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 import learning_speed as speed  # noqa: E402
 from peers import OURS, SETTINGS, standings  # noqa: E402
-from peers.common import AttributeSum, Pupil, Steps, Stopwatch, View, agrees, silenced, told  # noqa: E402
+from peers.common import AttributeSum, Desk, Pupil, Steps, Stopwatch, View, agrees, silenced, told  # noqa: E402
 from scripts import quiet  # noqa: E402
 
 from diffusion_lib import zoo  # noqa: E402
@@ -145,9 +147,10 @@ def test_the_clock_stands_still_while_a_run_is_judged(monkeypatch):
     monkeypatch.setattr(time, "process_time", lambda: now[0])
     watch = Stopwatch()
     now[0] += 3
-    with watch.paused():
+    with watch.paused() as seconds:
         now[0] += 50
     now[0] += 2
+    assert seconds == 3
     assert watch() == 5
     with watch.part("optimizer"):
         now[0] += 1
@@ -221,6 +224,20 @@ RUNS = [a_run("diffusers", 30, 0, point(30, seen=0.70, frechet=8.0)),
         a_run(OURS, 6, 0, point(3, seen=0.70, frechet=9.0), point(6, seen=0.90, frechet=7.5)),
         a_run(OURS, 6, 1, point(3, seen=0.70, frechet=8.0), point(6, seen=0.60, frechet=6.0)),
         a_run(OURS, 30, 0, point(6, seen=0.60, frechet=9.0), point(10, seen=0.8, frechet=5.0))]
+
+
+def test_a_run_that_goes_on_has_not_lost_the_time_of_its_judge(tmp_path, monkeypatch):
+    from peers import learner
+    now = [100.0]
+    monkeypatch.setattr(time, "process_time", lambda: now[0])
+    desk, weights = Desk(tmp_path), nn.Linear(1, 1)
+    pupil = SimpleNamespace(sampler="", steps=7, keeps=lambda: {"weights": weights}, lesson=lambda share: now.__setitem__(0, now[0] + 20))
+    monkeypatch.setattr(learner, "point", lambda *_: now.__setitem__(0, now[0] + 500) or {"minute": 1})
+    learner.learn(pupil, None, desk, argparse.Namespace(at=[1.0], minutes=2.0, folder=tmp_path))
+    assert desk.watch() == 60
+    pupil.desk = desk = Desk(tmp_path)
+    learner.restore(pupil, tmp_path / "state.pt")
+    assert desk.watch() == 60
 
 
 def test_the_goal_asks_for_the_best_of_the_others_on_the_mean_of_the_seeds():

@@ -1,5 +1,6 @@
 """Muon: its direction is the gradient's with all singular values alike, and what is no matrix is AdamW's."""
 
+import copy
 import dataclasses
 
 import pytest
@@ -17,14 +18,15 @@ def test_orthogonal_keeps_the_directions_and_evens_out_their_lengths(shape):
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1)) * 0.01
     u, s, vt = torch.linalg.svd(matrix, full_matrices=False)
     assert s.max() / s.min() > 2
-    lengths = u.T @ orthogonal(matrix) @ vt.T                # diagonal, if it has the same singular vectors
+    lengths = u.T @ orthogonal(matrix[None])[0] @ vt.T       # diagonal, if it has the same singular vectors
     assert max_error(lengths, torch.diag(lengths.diagonal())) < 0.03
     assert 0.65 < lengths.diagonal().min() and lengths.diagonal().max() < 1.25
 
 
 def test_orthogonal_does_not_mind_the_scale():
     matrix = torch.randn(20, 50, generator=torch.Generator().manual_seed(2))
-    assert max_error(orthogonal(matrix), orthogonal(1e-4 * matrix)) < 0.02
+    of_each = orthogonal(torch.stack([matrix, 1e-4 * matrix]))
+    assert max_error(of_each[0], of_each[1]) < 0.02
 
 
 def test_a_step_is_the_formula():
@@ -37,15 +39,28 @@ def test_a_step_is_the_formula():
         layer.weight.grad = g.clone()
         optimizer.step()
         m = 0.95 * m + 0.05 * g
-        direction = orthogonal((0.05 * g + 0.95 * m).flatten(1)).view_as(before)
+        direction = orthogonal((0.05 * g + 0.95 * m).flatten(1)[None]).view_as(before)
         before = before - 0.01 * (0.2 * (16 * 9) ** 0.5 * direction + 0.1 * before)
     assert max_error(layer.weight.detach(), before) < 1e-3   # bfloat16 rounds the direction
+
+
+def test_matrices_of_one_shape_step_as_each_would_alone():
+    model = nn.ModuleList([nn.Linear(32, 48), nn.Linear(32, 48), nn.Linear(48, 32), nn.Linear(32, 48)])
+    frozen = model[1].weight.detach().clone()
+    alone = [copy.deepcopy(layer) for layer in model]
+    for layer, twin in zip(model, alone):
+        layer.weight.grad = None if layer is model[1] else torch.randn(layer.weight.shape, generator=torch.Generator().manual_seed(3))
+        twin.weight.grad = layer.weight.grad
+        Muon(twin, weight_decay=0.01).step()
+    Muon(model, weight_decay=0.01).step()
+    assert torch.equal(model[1].weight, frozen)              # it has no gradient
+    assert all(max_error(layer.weight, twin.weight) < 1e-6 for layer, twin in zip(model, alone))
 
 
 def test_embeddings_biases_and_thin_layers_are_left_to_adamw():
     model = nn.Sequential(nn.Embedding(40, 32), nn.Linear(32, 32), nn.Linear(32, 3))
     optimizer = Muon(model, weight_decay=0.01)
-    assert [tuple(weight.shape) for weight in optimizer.matrices] == [(32, 32)]
+    assert [[tuple(weight.shape) for weight in weights] for weights in optimizer.alike] == [[(32, 32)]]
     others = [p for p in model.parameters() if p.shape != (32, 32)]
     twins = [nn.Parameter(p.detach().clone()) for p in others]
     adamw = torch.optim.AdamW(twins, weight_decay=0.01)

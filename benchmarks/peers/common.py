@@ -43,9 +43,10 @@ class Stopwatch:
         self.begun = time.process_time() - seconds
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self) -> Iterator[float]:
+        """Stand still for what happens inside; gives the seconds at which it stands."""
         seconds = self()
-        yield
+        yield seconds
         self.set(seconds)
 
     @contextmanager

@@ -85,11 +85,11 @@ def learn(pupil: Pupil, judge: Judge, desk: Desk, options: argparse.Namespace) -
                 losses.append(pupil.lesson(desk.watch() / 60 / options.minutes))
             except StopIteration:                            # ours knows by itself when its time is over
                 break
-        with desk.watch.paused():
+        with desk.watch.paused() as seconds:
             row = point(pupil, judge, desk, losses, minute)
             if minute == options.minutes and pupil.sampler:
                 row["own"] = own_sampler(pupil, judge)
-            keep(pupil, desk, options.folder / "state.pt")
+            keep(pupil, desk, seconds, options.folder / "state.pt")
             with written.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(json.dumps({"point": row}), flush=True)
@@ -116,8 +116,9 @@ def own_sampler(pupil: Pupil, judge: Judge) -> dict:
 
 # To go on after an interruption --------------------------------------------------------------------------------------
 
-def keep(pupil: Pupil, desk: Desk, file: Path) -> None:
-    state = {"steps": pupil.steps, "seconds": desk.watch(), "parts": desk.watch.parts, "luck": torch.get_rng_state(),
+def keep(pupil: Pupil, desk: Desk, seconds: float, file: Path) -> None:
+    """Write the state of a run that has learned for so many seconds: the watch itself says more, as the judge has just worked."""
+    state = {"steps": pupil.steps, "seconds": seconds, "parts": desk.watch.parts, "luck": torch.get_rng_state(),
              "things": {name: thing.state_dict() for name, thing in pupil.keeps().items()}}
     torch.save(state, file.with_suffix(".new"))
     file.with_suffix(".new").replace(file)
