@@ -31,6 +31,7 @@ from diffusion_lib.conditioning import UNSAID  # noqa: E402
 from diffusion_lib.data.pets import SIZES  # noqa: E402
 from diffusion_lib.denoisers import NeuralDenoiser  # noqa: E402
 from diffusion_lib.judging import prompts  # noqa: E402
+from diffusion_lib.networks.layers import Norm  # noqa: E402
 from diffusion_lib.process import EPS  # noqa: E402
 from diffusion_lib.recipes import read_recipe  # noqa: E402
 from diffusion_lib.schedules import LinearBetaSchedule  # noqa: E402
@@ -471,6 +472,8 @@ def test_tricks_are_what_they_are_called():
     for c in (near, far):                                    # min(SNR, 5) on x0's error, which is sigma times that of a flow's answer
         assert float(weighted.loss.keywords["weight"](c)) == pytest.approx(min(float(c.alpha / c.sigma) ** 2, 5) * float(c.sigma) ** 2)
     assert edm.model.parameterization.name == "edm(0.56)" and edm.model.data_std == 0.56
+    tricks.narrow_norms(edm.model)
+    assert any(type(module) is torch.nn.GroupNorm for module in edm.model.modules()) and not any(isinstance(module, Norm) for module in edm.model.modules())
     assert not plain.config.channels_last and translated.config.compile and full.config.channels_last and not full.config.compile
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from diffusion_lib.conditioning import AttributeConditioner
 from diffusion_lib.data.pets import SIZES
 from diffusion_lib.networks.attention import SelfAttention
-from diffusion_lib.networks.layers import Downsample, LogSNREmbedding, ResidualBlock, Upsample, count_flops, count_parameters
+from diffusion_lib.networks.layers import Downsample, LogSNREmbedding, Norm, ResidualBlock, Upsample, count_flops, count_parameters
 from diffusion_lib.networks.unet import UNet, UNetConfig, places_of
 from exact import max_error
 from tiny import picture
@@ -45,6 +45,15 @@ def test_fresh_network_answers_zero():
 
 
 # What the parts compute ----------------------------------------------------------------------------------------------
+
+def test_norms_compute_in_the_number_type_of_their_weights():
+    norm, x = Norm(48), 3 + picture(2, 48, 16, 16)
+    exact, rough = nn.functional.group_norm(x.double(), 8), x.bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(norm(rough), norm(rough.float()).bfloat16())      # rounded once, at the end
+    assert max_error(norm(x), exact) < 1e-5
+    assert max_error(norm.double()(x.double()), exact) < 1e-12
+
 
 def test_residual_block_follows_its_formula():
     block, x, told = awake(ResidualBlock(16, 32)), picture(2, 16, 8, 8), picture(2, 32, seed=1)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from .layers import GROUPS, zeroed
+from .layers import Norm, zeroed
 
 HEAD = 32                                                    # width of one head, where nothing else is said
 
@@ -47,7 +47,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, width: int, head_width: int = HEAD):
         super().__init__()
-        self.norm, self.attend = nn.GroupNorm(GROUPS, width), Attention(heads_of(width, head_width))
+        self.norm, self.attend = Norm(width), Attention(heads_of(width, head_width))
         self.qkv = nn.Linear(width, 3 * width)
         self.out = zeroed(nn.Linear(width, width))
 
@@ -67,7 +67,7 @@ class CrossAttention(nn.Module):
 
     def __init__(self, width: int, words: int, head_width: int = HEAD):
         super().__init__()
-        self.norm, self.attend = nn.GroupNorm(GROUPS, width), Attention(heads_of(width, head_width))
+        self.norm, self.attend = Norm(width), Attention(heads_of(width, head_width))
         self.q, self.kv = nn.Linear(width, width), nn.Linear(words, 2 * width)
         self.out = zeroed(nn.Linear(width, width))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from .layers import GROUPS, check_width
+from .layers import Norm, check_width
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Residual(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.body = nn.Sequential(nn.GroupNorm(GROUPS, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1),
-                                  nn.GroupNorm(GROUPS, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1))
+        self.body = nn.Sequential(Norm(width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1),
+                                  Norm(width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
@@ -53,7 +53,7 @@ class Classifier(nn.Module):
             nn.Conv2d(config.channels, width, 5, stride=2, padding=2), Residual(width),
             nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), Residual(2 * width),
             nn.Conv2d(2 * width, 2 * width, 3, stride=2, padding=1), Residual(2 * width),
-            nn.GroupNorm(GROUPS, 2 * width), nn.SiLU())
+            Norm(2 * width), nn.SiLU())
         self.squeeze = nn.Linear(2 * width * corner * corner, config.features)
         self.heads = nn.ModuleList(nn.Linear(config.features, size) for size in config.sizes)
 

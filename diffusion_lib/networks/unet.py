@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..conditioning import Conditioner, Embedding
 from .attention import CrossAttention, SelfAttention, heads_of
-from .layers import GROUPS, Downsample, LogSNREmbedding, ResidualBlock, Upsample, check_width, zeroed
+from .layers import Downsample, LogSNREmbedding, Norm, ResidualBlock, Upsample, check_width, zeroed
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class UNet(nn.Module):
                 self.shrink.append(Downsample(config.widths[i - 1], width))
                 self.grow.append(Upsample(width, config.widths[i - 1]))
         self.middle = nn.ModuleList(Stage(config.widths[-1], D, attention, words[-1]) for attention in (True, False))
-        self.unfold = nn.Sequential(nn.GroupNorm(GROUPS, first), nn.SiLU(), nn.Conv2d(first, folded, 1), nn.PixelShuffle(config.patch))
+        self.unfold = nn.Sequential(Norm(first), nn.SiLU(), nn.Conv2d(first, folded, 1), nn.PixelShuffle(config.patch))
         self.head = nn.Sequential(nn.Conv2d(2 * config.stem, config.stem, 3, padding=1), nn.SiLU(),
                                   zeroed(nn.Conv2d(config.stem, config.channels, 3, padding=1)))
 
