@@ -51,6 +51,32 @@ def test_endless_sets_are_read_in_their_own_order():
     assert taken(Endless(), 3, 2) == [[0, 1, 2], [3, 4, 5]]
 
 
+class Counted(Numbers):
+    at_once = 10
+
+    def __init__(self, length):
+        super().__init__(length)
+        self.asked = []
+
+    def __getitems__(self, places):
+        self.asked.append(len(places))
+        return [self[place] for place in places]
+
+
+@pytest.mark.parametrize("start", [0, 4, 5])
+def test_batches_that_are_fetched_together_are_the_same_ones(start):
+    counted = Counted(7)
+    assert taken(counted, 3, 5, start=start) == taken(Numbers(7), 3, 5, start=start)
+    assert set(counted.asked) == {9}                         # three whole batches, also by who begins in the middle
+    halves = [taken(Counted(7), 4, 5, start=start, rank=rank, processes=2) for rank in (0, 1)]
+    assert halves == [taken(Numbers(7), 4, 5, start=start, rank=rank, processes=2) for rank in (0, 1)]
+
+
+def test_a_batch_larger_than_that_is_fetched_alone():
+    counted = Counted(100)
+    assert taken(counted, 16, 2) == taken(Numbers(100), 16, 2) and set(counted.asked) == {16}
+
+
 class Prepared(Endless):
     def __getitems__(self, places):
         return {"places": torch.tensor(places)}

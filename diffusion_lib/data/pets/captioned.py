@@ -29,7 +29,7 @@ class CaptionedPets(Batched):
         if unknown or not languages:
             raise ValueError(f"languages is {languages!r}, but it has to name some of: {', '.join(GRAMMARS)}")
         self.pets = PartyPets(size, split, scene, unsaid, seed)
-        self.languages, self.vocabulary = tuple(languages), pet_vocabulary(length)
+        self.languages, self.vocabulary, self.at_once = tuple(languages), pet_vocabulary(length), self.pets.at_once
 
     def batch(self, indices: Sequence[int] | Tensor, device=None) -> tuple[Tensor, Tensor]:
         """The pictures (B, 3, size, size) and the numbers of their captions (B, length) at `indices`, drawn on `device`."""

@@ -57,6 +57,11 @@ class PartyPets(Batched):
             raise ValueError(f"seed is {seed}, but it has to be a whole number between 0 and {MASK}")
         self.size, self.split, self.scene, self.unsaid, self.seed = size, split, bool(scene), float(unsaid), int(seed)
 
+    @property
+    def at_once(self) -> int:
+        """How many are cheapest to draw together, see `batching.batches`: fewer pay for many small operations, more fall out of the caches."""
+        return 2**18 // self.size**2
+
     def batch(self, indices: Sequence[int] | Tensor, device=None) -> tuple[Tensor, Tensor]:
         """The pictures (B, 3, size, size) and attributes (B, A), or (B, 2, A) of scenes, at `indices`, drawn on `device`."""
         keys = self._keys(indices, device)
