@@ -18,6 +18,7 @@ from diffusion_lib.networks.layers import Norm, count_flops, count_parameters
 from diffusion_lib.recipes import Recipe, parse_recipe
 from equal_time import RECORDS, ROOT, compare, judged, learn
 
+NARROW = "norms in bfloat16"                                 # no choice of the recipe: `narrow_norms` makes it
 VARIANTS: dict[str, dict[str, str]] = {                      # name: what stands in the recipe instead
     "full recipe": {},
     "AdamW, not Muon": {"optimizer": '"adamw"', "lr": "2e-3"},
@@ -36,7 +37,7 @@ VARIANTS: dict[str, dict[str, str]] = {                      # name: what stands
     "not channels-last": {"channels_last": "false"},
     "torch.compile": {"compile": "true"},                    # the translation is part of the run
     "stem 16, not 8": {"stem": "16"},
-    "norms in bfloat16": {},                                 # as `narrow_norms` makes them
+    NARROW: {},
 }
 
 
@@ -67,7 +68,7 @@ def narrow_norms(model: nn.Module) -> None:
 def measure(name: str, seconds: float, seed: int) -> dict:
     """One run from beginning to end. loss: of the last tenth of it, on its own scale."""
     recipe = recipe_of(name, seed)
-    if name == "norms in bfloat16":
+    if name == NARROW:
         narrow_norms(recipe.model)
     cost = {"parameters": count_parameters(recipe.model), "flops": count_flops(recipe.model.network, recipe.shape)}
     config = replace(recipe.config, steps=None, minutes=seconds / 60, checkpoint_minutes=None)
